@@ -1,0 +1,222 @@
+/**
+ * One canvas's stream, `psyche.v1`: hello and ready, frames and their acknowledgements, the `time`
+ * exchange. It does not know what a picture is shown on.
+ *
+ * An acknowledgement belongs to the session (the life between two hellos) that its frame came in:
+ * sequences begin anew with each, and the server refuses a number that it has not sent.
+ */
+
+import { Clock } from './clock.js';
+import { NO_SUCH_CANVAS, POLICY, ReconnectingSocket } from './socket.js';
+import { SUB_PROTOCOL, WireError, decodeMessage, encodeMessage } from './wire.js';
+
+/**
+ * @typedef {object} Timings What became of a frame; instants are on this browser's clock.
+ * @property {number} received_ms
+ * @property {number} [decoded_ms]
+ * @property {number} [presented_ms] Absent where it was not presented.
+ * @property {number} skipped Frames lost in the browser since the last acknowledgement.
+ */
+
+/** @typedef {(timings: Timings) => void} Acknowledge */
+
+/**
+ * @typedef {object} Viewer
+ * @property {import('./wire.js').Size} viewport The picture's place, in device pixels.
+ * @property {string[]} formats
+ * @property {boolean} visible
+ */
+
+/**
+ * @typedef {object} StreamHandlers
+ * @property {(hello: import('./wire.js').Hello) => void} onHello
+ * @property {(frame: import('./wire.js').Frame, acknowledge: Acknowledge) => void} onFrame
+ * @property {(status: import('./wire.js').Status) => void} onStatus
+ * @property {() => void} onDown The connection is lost; another attempt follows unless `onEnd` is called.
+ * @property {(code: number) => void} onEnd The server wants no other attempt; why, as a close code.
+ */
+
+/**
+ * @typedef {object} Session
+ * @property {number} acknowledged The highest acknowledged sequence; -1 before the first.
+ */
+
+// A window that is dragged changes its size with every frame; the server needs the last one only.
+const RESIZE_DEBOUNCE_MS = 200;
+
+// The first exchanges follow each other at once: an offset is wanted with the first frames.
+const QUICK_SAMPLES = 3;
+
+export class Connection {
+    #handlers;
+    #viewer;
+    #environment;
+    #socket;
+    #clock = new Clock();
+    /** @type {Session | null} */
+    #session = null;
+    /** @type {any} */
+    #resizeTimer = null;
+
+    /**
+     * @param {string} url
+     * @param {Viewer} viewer
+     * @param {StreamHandlers} handlers
+     * @param {import('./environment.js').Environment} environment
+     */
+    constructor(url, viewer, handlers, environment) {
+        this.#viewer = viewer;
+        this.#handlers = handlers;
+        this.#environment = environment;
+        this.#socket = new ReconnectingSocket(
+            url,
+            [SUB_PROTOCOL],
+            {
+                // The server speaks first.
+                onOpen: () => {},
+                onMessage: (data) => this.#take(data),
+                onTick: () => this.#askTime(),
+                onDown: () => this.#down(),
+                onEnd: (code) => handlers.onEnd(code),
+            },
+            environment,
+        );
+    }
+
+    open() {
+        this.#socket.open();
+    }
+
+    close() {
+        this.#environment.clearTimer(this.#resizeTimer);
+        this.#session = null;
+        this.#socket.close();
+    }
+
+    /**
+     * Tell the server of another size, once it has stopped changing.
+     *
+     * @param {import('./wire.js').Size} viewport Device pixels.
+     */
+    resize(viewport) {
+        const { width, height } = this.#viewer.viewport;
+        if (viewport.width === width && viewport.height === height) {
+            return;
+        }
+        this.#viewer = { ...this.#viewer, viewport };
+        this.#environment.clearTimer(this.#resizeTimer);
+        this.#resizeTimer = this.#environment.setTimer(() => this.#sendReady(), RESIZE_DEBOUNCE_MS);
+    }
+
+    /**
+     * Tell the server whether anybody can see the picture.
+     *
+     * @param {boolean} visible
+     */
+    setVisible(visible) {
+        if (visible !== this.#viewer.visible) {
+            this.#viewer = { ...this.#viewer, visible };
+            this.#sendReady();
+        }
+    }
+
+    /** @param {unknown} data */
+    #take(data) {
+        try {
+            const message = decodeMessage(data);
+            if (message !== null) {
+                this.#dispatch(message);
+            }
+        } catch (error) {
+            if (!(error instanceof WireError)) {
+                throw error;
+            }
+            this.#socket.retry(error.message);
+        }
+    }
+
+    /** @param {import('./wire.js').ServerMessage} message */
+    #dispatch(message) {
+        switch (message.type) {
+            case 'hello':
+                this.#begin(message);
+                break;
+            case 'frame':
+                this.#takeFrame(message);
+                break;
+            case 'status':
+                this.#handlers.onStatus(message);
+                break;
+            case 'time':
+                this.#takeTime(message);
+                break;
+            case 'bye':
+                if (!message.reconnect) {
+                    this.#socket.end(message.reason === 'deleted' ? NO_SUCH_CANVAS : POLICY);
+                }
+                break;
+        }
+    }
+
+    /** @param {import('./wire.js').Hello} hello */
+    #begin(hello) {
+        this.#session = { acknowledged: -1 };
+        this.#clock.reset();
+        this.#sendReady();
+        this.#askTime();
+        this.#handlers.onHello(hello);
+    }
+
+    /** @param {import('./wire.js').Frame} frame */
+    #takeFrame(frame) {
+        const session = this.#session;
+        if (session === null) {
+            throw new WireError('a frame came before hello');
+        }
+        this.#socket.proven();
+        this.#handlers.onFrame(frame, (timings) => this.#acknowledge(session, frame.sequence, timings));
+    }
+
+    /**
+     * @param {Session} session
+     * @param {number} sequence
+     * @param {Timings} timings
+     */
+    #acknowledge(session, sequence, timings) {
+        // Cumulative: a lower one says nothing new.
+        if (session !== this.#session || sequence <= session.acknowledged) {
+            return;
+        }
+        session.acknowledged = sequence;
+        this.#send({ type: 'ack', sequence, ...timings, ...this.#clock.best });
+    }
+
+    #askTime() {
+        this.#send(this.#clock.ask(this.#environment.nowMs()));
+    }
+
+    /** @param {import('./wire.js').Time} answer */
+    #takeTime(answer) {
+        this.#clock.take(answer, this.#environment.nowMs());
+        if (this.#clock.count < QUICK_SAMPLES) {
+            this.#askTime();
+        }
+    }
+
+    #sendReady() {
+        this.#environment.clearTimer(this.#resizeTimer);
+        if (this.#session !== null) {
+            this.#send({ type: 'ready', ...this.#viewer });
+        }
+    }
+
+    /** @param {{ type: string } & Record<string, unknown>} message */
+    #send(message) {
+        this.#socket.send(encodeMessage(message));
+    }
+
+    #down() {
+        this.#session = null;
+        this.#handlers.onDown();
+    }
+}

@@ -1,0 +1,37 @@
+/**
+ * What the browser gives to the modules of this folder, in one record, so that they run under
+ * `node --test` with doubles and no DOM.
+ */
+
+/**
+ * @typedef {object} Environment
+ * @property {(url: string, protocols: string[]) => WebSocket} openSocket
+ * @property {(callback: () => void, delayMs: number) => any} setTimer Gives a handle for `clearTimer`.
+ * @property {(handle: any) => void} clearTimer
+ * @property {() => number} random From 0 to 1, without 1.
+ * @property {() => number} nowMs Unix milliseconds that never jump while the page lives.
+ * @property {(callback: () => void) => void} requestFrame Calls once before the next paint; never while hidden.
+ * @property {(callback: () => void) => void} afterFrame Called in a frame: calls once that frame is on its way.
+ * @property {(image: Blob) => Promise<ImageBitmap>} createImageBitmap
+ */
+
+/**
+ * The browser's own. Each is wrapped: called as a method of another object, they refuse.
+ *
+ * @type {Environment}
+ */
+export const browser = {
+    openSocket: (url, protocols) => new WebSocket(url, protocols),
+    setTimer: (callback, delayMs) => setTimeout(callback, delayMs),
+    clearTimer: (handle) => clearTimeout(handle),
+    random: () => Math.random(),
+    nowMs: () => performance.timeOrigin + performance.now(),
+    requestFrame: (callback) => {
+        requestAnimationFrame(callback);
+    },
+    // A frame's style, layout and raster are one task with its callbacks: the next task comes after.
+    afterFrame: (callback) => {
+        setTimeout(callback, 0);
+    },
+    createImageBitmap: (image) => createImageBitmap(image),
+};

@@ -1,0 +1,178 @@
+/**
+ * The wire protocol `psyche.v1` in msgpack: bytes to messages and back. Nothing here knows a socket.
+ *
+ * A message that breaks the protocol raises `WireError` with the field's name; unknown types and
+ * fields pass, so that an older page lives with a newer server.
+ */
+
+import { decode, encode } from '../vendor/msgpack.js';
+
+export const SUB_PROTOCOL = 'psyche.v1.msgpack';
+
+/**
+ * @typedef {object} Size
+ * @property {number} width Pixels.
+ * @property {number} height Pixels.
+ */
+
+/**
+ * @typedef {object} CanvasRecord A canvas as `GET /canvases` tells it; what is used here.
+ * @property {string} slug
+ * @property {number} width Pixels.
+ * @property {number} height Pixels.
+ * @property {boolean} [temporary] Made by a screen that named it, and no part of the wall.
+ */
+
+/**
+ * @typedef {object} Hello
+ * @property {'hello'} type
+ * @property {CanvasRecord} canvas
+ */
+
+/**
+ * @typedef {object} Frame
+ * @property {'frame'} type
+ * @property {number} sequence +1 per published frame, within an epoch.
+ * @property {number} timestamp_ms When the picture was finished, on the server's clock.
+ * @property {'jpeg' | 'webp' | 'png'} format
+ * @property {number} width Pixels.
+ * @property {number} height Pixels.
+ * @property {string | null} [job]
+ * @property {Uint8Array<ArrayBuffer>} image The encoded image: a view of the message, not a copy.
+ */
+
+/**
+ * @typedef {object} Status
+ * @property {'status'} type
+ * @property {'idle' | 'painting' | 'paused' | 'blank' | 'unavailable'} state
+ */
+
+/**
+ * @typedef {object} Time
+ * @property {'time'} type
+ * @property {number} client_sent_ms
+ * @property {number} server_time_ms
+ */
+
+/**
+ * @typedef {object} Bye
+ * @property {'bye'} type
+ * @property {string} reason
+ * @property {boolean} reconnect
+ */
+
+/** @typedef {Hello | Frame | Status | Time | Bye} ServerMessage */
+
+/** The peer broke the protocol. */
+export class WireError extends Error {
+    name = 'WireError';
+}
+
+/** @type {(value: any) => boolean} */
+const isNumber = (value) => Number.isFinite(value);
+/** @type {(value: any) => boolean} */
+const isSequence = (value) => Number.isSafeInteger(value) && value >= 0;
+/** @type {(value: any) => boolean} */
+const isLength = (value) => Number.isSafeInteger(value) && value > 0;
+/** @type {(value: any) => boolean} */
+const isString = (value) => typeof value === 'string';
+/** @type {(value: any) => boolean} */
+const isBoolean = (value) => typeof value === 'boolean';
+/** @type {(value: any) => boolean} */
+const isBytes = (value) => value instanceof Uint8Array;
+/** @type {(value: any) => boolean} */
+const isMap = (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !isBytes(value);
+/** @type {(value: any) => boolean} */
+const isFormat = (value) => value === 'jpeg' || value === 'webp' || value === 'png';
+/** @type {(value: any) => boolean} */
+const isCanvas = (value) =>
+    isMap(value) && isString(value.slug) && isLength(value.width) && isLength(value.height);
+
+/**
+ * What this browser relies on; the other fields of the protocol are not looked at.
+ *
+ * @type {Map<string, [string, (value: any) => boolean][]>}
+ */
+const RELIED_ON = new Map([
+    ['hello', [['canvas', isCanvas]]],
+    [
+        'frame',
+        [
+            ['sequence', isSequence],
+            ['timestamp_ms', isNumber],
+            ['format', isFormat],
+            ['width', isLength],
+            ['height', isLength],
+            ['image', isBytes],
+        ],
+    ],
+    ['status', [['state', isString]]],
+    [
+        'time',
+        [
+            ['client_sent_ms', isNumber],
+            ['server_time_ms', isNumber],
+        ],
+    ],
+    [
+        'bye',
+        [
+            ['reason', isString],
+            ['reconnect', isBoolean],
+        ],
+    ],
+]);
+
+/**
+ * Read a message of the server.
+ *
+ * @param {unknown} data What the socket gave: binary messages as `ArrayBuffer`.
+ * @returns {ServerMessage | null} Null for a type that this browser does not know.
+ * @throws {WireError} If it is no msgpack map with a `type`, or a field is missing or wrong.
+ */
+export function decodeMessage(data) {
+    if (!(data instanceof ArrayBuffer)) {
+        throw new WireError('expected a binary message');
+    }
+    const message = decodeMap(data);
+    if (!isString(message.type)) {
+        throw new WireError('a message is a map with a string at type');
+    }
+    const fields = RELIED_ON.get(message.type);
+    if (fields === undefined) {
+        return null;
+    }
+    for (const [name, isValid] of fields) {
+        if (!isValid(message[name])) {
+            throw new WireError(`${message.type}.${name} is missing or wrong`);
+        }
+    }
+    return /** @type {ServerMessage} */ (message);
+}
+
+/**
+ * @param {ArrayBuffer} data
+ * @returns {any}
+ */
+function decodeMap(data) {
+    let message;
+    try {
+        message = decode(data);
+    } catch (error) {
+        throw new WireError(`malformed msgpack: ${error instanceof Error ? error.message : error}`);
+    }
+    if (!isMap(message)) {
+        throw new WireError('a message is a map with a string at type');
+    }
+    return message;
+}
+
+/**
+ * Write a message to the server; fields that are undefined are left out.
+ *
+ * @param {{ type: string } & Record<string, unknown>} message
+ * @returns {Uint8Array<ArrayBuffer>}
+ */
+export function encodeMessage(message) {
+    return encode(message, { ignoreUndefined: true });
+}

@@ -1,0 +1,237 @@
+/**
+ * One canvas on the wall: its elements, its connection and its painter.
+ *
+ * For tests and for a person with the developer tools, the `<canvas>` says in its data attributes
+ * what it shows: `slug`, `sequence`, `job` and `timestamp-ms` of the last frame, `painted` and
+ * `corrupt` frames since the page was loaded; its parent says the canvas's `state`.
+ */
+
+import { Connection } from '../stream/connection.js';
+import { Painter } from '../stream/painter.js';
+import { NO_SUCH_CANVAS } from '../stream/socket.js';
+import { contain } from './layout.js';
+import { timeOfDay } from './timestamp.js';
+
+/**
+ * @typedef {object} TileServices What all tiles of a page share.
+ * @property {import('../stream/environment.js').Environment} environment
+ * @property {import('../stream/decoder.js').Decoder} decoder
+ * @property {string[]} formats
+ * @property {(slug: string) => string} streamUrl
+ * @property {boolean} isVisible Of the page, at the start.
+ * @property {() => void} onShape Called when a tile has learned its canvas's size.
+ */
+
+// Below this many CSS pixels the two captions would meet.
+const NARROW_PX = 190;
+
+export class Tile {
+    /** @type {import('../stream/wire.js').Size} */
+    #shape;
+    /** @type {import('../stream/wire.js').Size | null} Of the last frame. */
+    #picture = null;
+    #place = { x: 0, y: 0, width: 1, height: 1 };
+    #box = { width: 1, height: 1 };
+    #pixelRatio = 1;
+    #painted = 0;
+    #corrupt = 0;
+    #isEnded = false;
+    #services;
+    #elements;
+    #surface;
+    #painter;
+    #connection;
+
+    /**
+     * @param {string} slug
+     * @param {import('../stream/wire.js').Size | null} shape The canvas's size, where it is known yet.
+     * @param {Element} parent Where the tile is put.
+     * @param {TileServices} services
+     */
+    constructor(slug, shape, parent, services) {
+        this.slug = slug;
+        this.#shape = shape ?? { width: 1, height: 1 };
+        this.#services = services;
+        this.#elements = build(slug);
+        parent.append(this.#elements.tile);
+        this.#surface = /** @type {CanvasRenderingContext2D} */ (
+            this.#elements.canvas.getContext('2d', { alpha: false })
+        );
+        this.#painter = this.#makePainter();
+        this.#connection = this.#makeConnection();
+        this.setVisible(services.isVisible);
+        this.#connection.open();
+    }
+
+    /** The canvas's size; a square where nobody has told it yet. */
+    get shape() {
+        return this.#shape;
+    }
+
+    /** Whether the server wants this screen no longer. */
+    get isEnded() {
+        return this.#isEnded;
+    }
+
+    /** Try again after the end: the canvas is there once more. */
+    reopen() {
+        this.#isEnded = false;
+        this.#connection.open();
+    }
+
+    /**
+     * Hang the tile.
+     *
+     * @param {import('./layout.js').Rectangle} place In device pixels.
+     * @param {number} pixelRatio Device pixels per CSS pixel.
+     */
+    hang(place, pixelRatio) {
+        this.#place = place;
+        this.#pixelRatio = pixelRatio;
+        this.#arrange();
+        this.#painter.repaint();
+    }
+
+    /** @param {boolean} isVisible */
+    setVisible(isVisible) {
+        this.#painter.setVisible(isVisible);
+        this.#connection.setVisible(isVisible);
+    }
+
+    close() {
+        this.#connection.close();
+        this.#painter.close();
+        this.#elements.tile.remove();
+    }
+
+    #makePainter() {
+        const { decoder, environment } = this.#services;
+        return new Painter(decoder, environment, {
+            draw: (bitmap, frame) => this.#draw(bitmap, frame),
+            onPresented: (frame) => this.#label(frame),
+            onCorrupt: () => {
+                this.#corrupt += 1;
+                this.#elements.canvas.dataset.corrupt = String(this.#corrupt);
+            },
+        });
+    }
+
+    #makeConnection() {
+        const { environment, formats, streamUrl } = this.#services;
+        return new Connection(
+            streamUrl(this.slug),
+            { viewport: this.#box, formats, visible: true },
+            {
+                onHello: (hello) => this.#greet(hello.canvas),
+                onFrame: (frame, acknowledge) => this.#painter.offer(frame, acknowledge),
+                onStatus: (status) => {
+                    this.#elements.tile.dataset.state = status.state;
+                },
+                onDown: () => this.#mark('is-down', true),
+                onEnd: (code) => this.#end(code),
+            },
+            environment,
+        );
+    }
+
+    /** @param {import('../stream/wire.js').CanvasRecord} canvas */
+    #greet(canvas) {
+        this.#mark('is-down', false);
+        this.#painter.restart();
+        const { width, height } = canvas;
+        if (width !== this.#shape.width || height !== this.#shape.height) {
+            this.#shape = { width, height };
+            this.#services.onShape();
+        }
+    }
+
+    /** @param {number} code */
+    #end(code) {
+        this.#isEnded = true;
+        if (code === NO_SUCH_CANVAS) {
+            // Nobody paints here any more: its last picture would be a claim.
+            this.#mark('is-painted', false);
+        }
+    }
+
+    /**
+     * Draw at the size of the screen's own pixels.
+     *
+     * @param {ImageBitmap} bitmap
+     * @param {import('../stream/wire.js').Frame} frame
+     */
+    #draw(bitmap, { width, height }) {
+        if (this.#picture?.width !== width || this.#picture.height !== height) {
+            this.#picture = { width, height };
+            this.#arrange();
+        }
+        const { canvas } = this.#elements;
+        if (canvas.width !== this.#box.width || canvas.height !== this.#box.height) {
+            // Setting either one clears the canvas and its settings: only here, where it is drawn anew.
+            canvas.width = this.#box.width;
+            canvas.height = this.#box.height;
+        }
+        this.#surface.imageSmoothingQuality = 'high';
+        this.#surface.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    }
+
+    /** @param {import('../stream/wire.js').Frame} frame */
+    #label(frame) {
+        this.#painted += 1;
+        this.#mark('is-painted', true);
+        this.#elements.timestamp.textContent = timeOfDay(frame.timestamp_ms);
+        Object.assign(this.#elements.canvas.dataset, {
+            sequence: frame.sequence,
+            job: frame.job ?? '',
+            timestampMs: frame.timestamp_ms,
+            painted: this.#painted,
+        });
+    }
+
+    /** Fit the tile to its picture, on whole device pixels. */
+    #arrange() {
+        const place = this.#place;
+        this.#box = contain(this.#picture ?? this.#shape, place);
+        const cssPx = (/** @type {number} */ devicePx) => `${devicePx / this.#pixelRatio}px`;
+        const { tile } = this.#elements;
+        tile.style.left = cssPx(place.x + Math.floor((place.width - this.#box.width) / 2));
+        tile.style.top = cssPx(place.y + Math.floor((place.height - this.#box.height) / 2));
+        tile.style.width = cssPx(this.#box.width);
+        tile.style.height = cssPx(this.#box.height);
+        this.#mark('is-narrow', this.#box.width / this.#pixelRatio < NARROW_PX);
+        this.#connection.resize(this.#box);
+    }
+
+    /**
+     * @param {string} name
+     * @param {boolean} isSet
+     */
+    #mark(name, isSet) {
+        this.#elements.tile.classList.toggle(name, isSet);
+    }
+}
+
+/** @param {string} slug */
+function build(slug) {
+    const tile = element('section', 'tile');
+    const canvas = element('canvas', 'picture');
+    canvas.dataset.slug = slug;
+    canvas.setAttribute('role', 'img');
+    canvas.setAttribute('aria-label', slug);
+    const name = element('p', 'caption slug');
+    name.textContent = slug;
+    const timestamp = element('p', 'caption timestamp');
+    tile.append(element('div', 'placeholder'), canvas, name, timestamp, element('i', 'dot'));
+    return { tile, canvas, timestamp };
+}
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Name
+ * @param {Name} name
+ * @param {string} className
+ */
+function element(name, className) {
+    const made = document.createElement(name);
+    made.className = className;
+    return made;
+}

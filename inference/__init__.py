@@ -1,0 +1,1 @@
+"""The inference service: paints pictures over gRPC and knows nothing of canvases or browsers."""

@@ -1,0 +1,64 @@
+"""The standard health service, fit for a graceful stop. Knows no engine and no call but its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# The distribution carries no types.
+from grpc_health.v1 import health, health_pb2  # type: ignore[import-untyped]
+
+from protos import psyche_inference_v1_pb2 as pb
+
+
+# What a checker may ask for: the whole server, or the service by its name.
+NAMES = ("", pb.DESCRIPTOR.services_by_name["ImageGenerationService"].full_name)
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class _EndOfWatch(Exception):
+    """A watcher has been told the last that there will be to tell."""
+
+
+class _Watcher:
+    """A watcher's context that ends the watch after the first message of a shutdown."""
+
+    def __init__(self, context: Any, servicer: HealthServicer) -> None:
+        self._context = context
+        self._servicer = servicer
+
+    async def write(self, response: Any) -> None:
+        await self._context.write(response)
+        if self._servicer.is_stopping:
+            raise _EndOfWatch
+
+
+class HealthServicer(health.aio.HealthServicer):  # type: ignore[misc]
+    """The standard servicer; its watches end once it has told them of the shutdown.
+
+    The library's own never end, and a server that is watched would take its whole grace period
+    to stop.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_stopping = False
+        self._server_status.clear()
+
+    async def Watch(self, request: Any, context: Any) -> None:
+        """Send the status and each change of it, until the shutdown."""
+        try:
+            await super().Watch(request, _Watcher(context, self))
+        except _EndOfWatch:
+            return
+
+    async def start(self) -> None:
+        """Tell that there is a service now."""
+        for name in NAMES:
+            await self.set(name, SERVING)
+
+    async def enter_graceful_shutdown(self) -> None:
+        """Tell everybody, for good, that there is none any more."""
+        self.is_stopping = True
+        await super().enter_graceful_shutdown()

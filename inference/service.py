@@ -1,0 +1,176 @@
+"""The core as a gRPC service: translates errors to statuses, tells the log, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import structlog
+
+from inference.core import Core
+from inference.engine import EngineError, RejectedError
+from inference.errors import BusyError, CoreError, NotOpenError, StoppingError, TooManyCreditsError
+from inference.logs import FrameCounts
+from protos import psyche_inference_v1_pb2 as pb
+from protos import psyche_inference_v1_pb2_grpc as pb_grpc
+
+
+if TYPE_CHECKING:
+    from protos.psyche_inference_v1_pb2_grpc import _ServicerContext as Context
+
+# Trailing metadata of errors: the offending field, and when to try again.
+FIELD_KEY = "psyche-field"
+RETRY_KEY = "retry-after-ms"
+
+Trailer = tuple[tuple[str, str], ...]
+
+
+def tell_error(error: EngineError | CoreError) -> tuple[grpc.StatusCode, Trailer]:
+    """Return what a caller is told of an error beside its message."""
+    match error:
+        case RejectedError():
+            return grpc.StatusCode.INVALID_ARGUMENT, ((FIELD_KEY, error.field),)
+        case BusyError():
+            return grpc.StatusCode.RESOURCE_EXHAUSTED, ((RETRY_KEY, str(error.retry_after_ms)),)
+        case TooManyCreditsError():
+            return grpc.StatusCode.RESOURCE_EXHAUSTED, ()
+        case NotOpenError():
+            return grpc.StatusCode.FAILED_PRECONDITION, ()
+        case StoppingError():
+            return grpc.StatusCode.UNAVAILABLE, ()
+        case _:
+            return grpc.StatusCode.INTERNAL, ()
+
+
+class _Call:
+    """What the log tells of one call once it has ended."""
+
+    def __init__(self, rpc: str) -> None:
+        self._began_at = time.perf_counter()
+        self._told: dict[str, object] = {"rpc": rpc}
+        self._spent_ms: dict[str, float] = {}
+        self._images = 0
+
+    def ask(self, request: pb.ImageRequest) -> None:
+        """Note what was asked for, without its words."""
+        self._told |= {"request_id": request.request_id[:64], "prompt_characters": len(request.prompt)}
+
+    def answer(self, metadata: pb.GenerationMetadata) -> None:
+        """Note a picture that was made."""
+        self._images += 1
+        self._told |= {
+            "model": metadata.model,
+            "size": f"{metadata.width}x{metadata.height}",
+            "steps": metadata.steps,
+        }
+        for name in ("queued", "painted", "encoded"):
+            spent_ms = self._spent_ms.get(name, 0.0)
+            self._spent_ms[name] = spent_ms + float(getattr(metadata, f"{name}_for_ms"))
+
+    def end(self, code: str, error: Exception | None) -> None:
+        """Log the call: one line, a warning only where the service is to blame."""
+        log = structlog.get_logger("inference")
+        tell = log.warning if code == "INTERNAL" else log.info
+        told = self._told | {f"{name}_ms": round(ms, 2) for name, ms in self._spent_ms.items()}
+        if error is not None:
+            told["error"] = str(error)
+        took_ms = round((time.perf_counter() - self._began_at) * 1000.0, 2)
+        tell("call", code=code, images=self._images, took_ms=took_ms, **told)
+
+
+class ImageGenerationService(pb_grpc.ImageGenerationServiceServicer):
+    """The servicer of `protos/psyche_inference_v1.proto`.
+
+    The calls that answer with a stream are coroutines that write to their context, so that their
+    task groups begin and end in one task. grpc.aio takes that form too; the generated types know
+    generators only, hence the ignored overrides.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self.counts = FrameCounts()
+
+    async def GenerateImage(self, request: pb.ImageRequest, context: Context) -> pb.ImageResponse:
+        """Paint one picture."""
+        async with _served("GenerateImage", context) as call:
+            call.ask(request)
+            response = await self._core.generate(request)
+            call.answer(response.metadata)
+            return response
+
+    async def GenerateImageVariations(  # type: ignore[override]
+        self, request: pb.ImageVariationsRequest, context: Context
+    ) -> None:
+        """Paint several pictures, each sent when it is done."""
+        async with _served("GenerateImageVariations", context) as call:
+            call.ask(request.request)
+
+            async def send(response: pb.ImageResponse) -> None:
+                call.answer(response.metadata)
+                await context.write(response)
+
+            await self._core.generate_variations(request, send)
+
+    async def GetImageModels(self, request: pb.ModelRequest, context: Context) -> pb.ModelResponse:
+        """Tell what is on offer."""
+        return self._core.describe_offer()
+
+    async def GenerateImageStream(  # type: ignore[override]
+        self, request: pb.ImageRequest, context: Context
+    ) -> None:
+        """Paint one picture and tell its progress."""
+        async with _served("GenerateImageStream", context) as call:
+            call.ask(request)
+
+            async def send(event: pb.GenerationEvent) -> None:
+                if event.HasField("image"):
+                    call.answer(event.image.metadata)
+                await context.write(event)
+
+            await self._core.generate_with_progress(request, send)
+
+    async def Paint(  # type: ignore[override]
+        self, request_iterator: AsyncIterator[pb.PaintCommand], context: Context
+    ) -> None:
+        """Follow the commands of a live picture."""
+        async with _served("Paint", context) as call:
+
+            async def send(event: pb.PaintEvent) -> None:
+                self.counts.add(event)
+                if event.HasField("frame"):
+                    call.answer(event.frame.metadata)
+                await context.write(event)
+
+            await self._core.paint(request_iterator, send)
+
+    def report_frames(self) -> None:
+        """Log what live callers got since the last report."""
+        self.counts.report(self._core.live_sessions)
+
+
+@asynccontextmanager
+async def _served(rpc: str, context: Any) -> AsyncIterator[_Call]:
+    """Tell the caller of errors as statuses, and the log how the call ended."""
+    call = _Call(rpc)
+    code = "OK"
+    failure: Exception | None = None
+    try:
+        yield call
+    except asyncio.CancelledError:
+        remaining_s = context.time_remaining()
+        code = "CANCELLED" if remaining_s is None or remaining_s > 0 else "DEADLINE_EXCEEDED"
+        raise
+    except (EngineError, CoreError) as exc:
+        status, trailer = tell_error(exc)
+        code, failure = status.name, exc
+        await context.abort(status, str(exc), trailer)
+    except Exception as exc:  # noqa: BLE001 - a bug costs its call, and the log has all of it.
+        code, failure = "INTERNAL", exc
+        structlog.get_logger("inference").exception("bug", rpc=rpc)
+        await context.abort(grpc.StatusCode.INTERNAL, f"a bug of the service: {type(exc).__name__}")
+    finally:
+        call.end(code, failure)

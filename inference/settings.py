@@ -1,0 +1,165 @@
+"""What `python -m inference` may be told: flags, and environment variables of the same names.
+
+One definition makes both: `Settings`. A flag wins over its variable (``PSYCHE_INFERENCE_<NAME>``),
+which wins over the file ``.env``. Knows nothing of what the settings do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Literal, NoReturn, Self, get_args, get_origin
+
+from annotated_types import Ge, Le
+from pydantic import Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from inference.errors import ConfigurationError
+from inference.listening import Address, TcpAddress, parse_address
+
+
+ENVIRONMENT_PREFIX = "PSYCHE_INFERENCE_"
+PROGRAM = "python -m inference"
+DEFAULT_LISTEN = "127.0.0.1:50051"
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; units are in the names or the descriptions."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, env_file=".env", extra="ignore", frozen=True
+    )
+
+    listen: Annotated[str, Field(description="where to serve: HOST:PORT or unix:PATH")] = DEFAULT_LISTEN
+    port: Annotated[
+        int | None, Field(ge=0, le=65535, description="short for --listen 127.0.0.1:PORT; 0 is any free port")
+    ] = None
+    insecure: Annotated[
+        bool,
+        Field(description="serve others than this machine too, though the calls need no token"),
+    ] = False
+    engine: Annotated[
+        Literal["auto", "procedural"],
+        Field(description="what paints: auto is the best engine that can run here"),
+    ] = "auto"
+    model: Annotated[
+        str, Field(description="the model that requests without one get; empty is the engine's first")
+    ] = ""
+    supervised: Annotated[
+        bool,
+        Field(description="stop when standard input ends, which means that the parent has died"),
+    ] = False
+    max_waiting: Annotated[
+        int,
+        Field(ge=1, le=10_000, description="pictures waiting or being painted, live ones apart, before "
+              "calls are refused"),
+    ] = 64  # fmt: skip
+    encode_threads: Annotated[int, Field(ge=1, le=64, description="threads that encode pictures")] = 2
+    log_format: Annotated[
+        Literal["auto", "console", "json"],
+        Field(description="how log lines look: auto is console on a terminal, else json"),
+    ] = "auto"
+    grace_period_s: Annotated[
+        float, Field(ge=0, le=3600, description="seconds that calls get to finish when the service stops")
+    ] = 10.0
+
+    @model_validator(mode="after")
+    def _check_address(self) -> Self:
+        if self.port is not None and self.listen != DEFAULT_LISTEN:
+            raise ValueError("--listen and --port must not both be given")
+        address = self.address
+        if isinstance(address, TcpAddress) and not (address.is_loopback or self.insecure):
+            raise ValueError(
+                f"--listen must be a loopback address unless --insecure is given, got {address.host!r}"
+            )
+        return self
+
+    @property
+    def address(self) -> Address:
+        """Where to serve, by whichever of `listen` and `port` was given."""
+        return parse_address(self.listen if self.port is None else f"127.0.0.1:{self.port}")
+
+
+def load(arguments: Sequence[str] | None = None) -> Settings:
+    """Read the settings from flags and environment.
+
+    Args:
+        arguments: The flags; absent: the program's own.
+
+    Raises:
+        ConfigurationError: Naming the setting and what it accepts, in one line.
+        SystemExit: After ``--help``.
+    """
+    flags = vars(_make_parser().parse_args(arguments))
+    # Either of the two replaces the other where that comes from the environment.
+    if "port" in flags:
+        flags.setdefault("listen", DEFAULT_LISTEN)
+    elif "listen" in flags:
+        flags["port"] = None
+    try:
+        return Settings(**flags)
+    except ValidationError as exc:
+        raise ConfigurationError(_tell(exc)) from None
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigurationError(f"{message} (see --help)")
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=PROGRAM,
+        description="Paint pictures over gRPC.",
+        epilog=f"Each may be set as {ENVIRONMENT_PREFIX}<NAME> too, such as {ENVIRONMENT_PREFIX}LISTEN.",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    for name, field in Settings.model_fields.items():
+        flag = _flag(name)
+        text = f"{field.description} ({_tell_range(field)}default: {_tell_default(field.default)})"
+        if field.annotation is bool:
+            parser.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, help=text)
+        else:
+            choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+            metavar = f"{{{','.join(choices)}}}" if choices else name.rsplit("_", 1)[-1].upper()
+            parser.add_argument(flag, dest=name, metavar=metavar, help=text)
+    return parser
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _tell_range(field: FieldInfo) -> str:
+    least = next((bound.ge for bound in field.metadata if isinstance(bound, Ge)), None)
+    most = next((bound.le for bound in field.metadata if isinstance(bound, Le)), None)
+    return "" if least is None else f"{least} to {most}; "
+
+
+def _tell_default(default: object) -> str:
+    match default:
+        case None | "":
+            return "none"
+        case bool():
+            return "on" if default else "off"
+        case _:
+            return str(default)
+
+
+def _tell(error: ValidationError) -> str:
+    """Say the first thing that is wrong in one line."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    message = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return message
+    name = str(first["loc"][0]).lower().removeprefix(ENVIRONMENT_PREFIX.lower())
+    accepted = message[:1].lower() + message[1:]
+    return f"{_flag(name)} ({ENVIRONMENT_PREFIX}{name.upper()}): {accepted}, got {first['input']!r}"
+
+
+def print_error(error: ConfigurationError) -> None:
+    """Tell the person at the terminal why there is no start."""
+    print(f"{PROGRAM}: {error}", file=sys.stderr)

@@ -1,0 +1,79 @@
+"""`python -m server`: read the settings, say where the pages are, serve until stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+
+import structlog
+from aiohttp import web
+
+from server import logs
+from server.app import make_app
+from server.errors import ConfigurationError
+from server.settings import Settings, load
+
+
+log = structlog.get_logger(__name__)
+
+# How long handlers may take to end after the screens were told, seconds.
+GRACE_S = 5.0
+
+
+def main() -> int:
+    """Run the server and return its exit status."""
+    try:
+        settings = load()
+        logs.configure(level=settings.log_level, style=settings.log_format)
+        listener = _listen(settings)
+    except ConfigurationError as exc:
+        print(f"psyche: {exc}", file=sys.stderr)
+        return 2
+    with listener, contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(settings, listener))
+    return 0
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Open the listening socket.
+
+    Raises:
+        ConfigurationError: If the address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=256)
+    except OSError as exc:
+        raise ConfigurationError(
+            f"PSYCHE_HOST={settings.host} PSYCHE_PORT={settings.port} cannot be listened on: {exc.strerror}; "
+            "is another server running? Another port: PSYCHE_PORT=8001"
+        ) from exc
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    runner = web.AppRunner(
+        make_app(settings), access_log=None, shutdown_timeout=GRACE_S, handler_cancellation=False
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(number, stop.set)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener).start()
+        port = listener.getsockname()[1]
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        log.info("server started", address=f"http://{host}:{port}", canvases=list(settings.canvases))
+        print(f"\n  Psyche is painting at http://{host}:{port}\n", flush=True)
+        await stop.wait()
+        log.info("server stops")
+    finally:
+        await runner.cleanup()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

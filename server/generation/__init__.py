@@ -1,0 +1,1 @@
+"""Where frames come from: jobs, the queue and producer of each canvas, the inference service."""

@@ -1,0 +1,95 @@
+"""Jobs that paint a number of pictures and end: `once` and `variations`.
+
+They run to their end whoever watches, and outlast an inference service that is restarted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import structlog
+
+from server.errors import InferenceUnavailableError
+from server.generation.backoff import RETRY_CAP_S, Backoff
+from server.generation.easel import Easel
+from server.generation.job import Job, Kind
+from server.generation.picture import Picture, Progress
+from server.streaming.frame import EncodedImage
+
+
+log = structlog.get_logger(__name__)
+
+# Variation i has seed + i; the service counts the same way, so that one can go on where another stopped.
+SEEDS = 2**31
+
+
+async def paint_finite(easel: Easel, job: Job) -> None:
+    """Paint all pictures of a job, from the first one not yet painted on.
+
+    Raises:
+        InferenceError: If the service refuses or fails, or stays away for too long.
+
+    Cancellation:
+        Cancels the call; the pictures that were painted stay.
+    """
+    backoff = Backoff(cap_s=RETRY_CAP_S)
+    give_up_s = easel.clock() + easel.limits.retry_s
+    while True:
+        try:
+            if job.kind is Kind.VARIATIONS:
+                await _paint_variations(easel, job)
+            else:
+                await _paint_once(easel, job)
+        except InferenceUnavailableError as exc:
+            easel.set_inference_lost(True)
+            if easel.clock() > give_up_s:
+                raise
+            log.info("job waits for the inference service", job=job.id, error=str(exc))
+            await asyncio.sleep(backoff.next_s())
+        else:
+            return
+
+
+async def _paint_once(easel: Easel, job: Job) -> None:
+    stream = easel.client.generate_stream(
+        easel.complete(job.order), previews=True, deadline_s=easel.limits.picture_s
+    )
+    async for event in stream:
+        easel.set_inference_lost(False)
+        if isinstance(event, Progress):
+            job.step, job.total_steps = event.step, event.total_steps
+            if event.preview:
+                easel.results.put(EncodedImage(event.preview, "jpeg", 0, 0), preview_id(job))
+        else:
+            job.step = job.total_steps = event.metadata.steps
+            easel.keep(job, event)
+            easel.show(job.id, event, final=True)
+        easel.notify(job)
+
+
+async def _paint_variations(easel: Easel, job: Job) -> None:
+    """Paint the pictures that are still owed, showing each no sooner than the canvas's rate asks."""
+    done = len(job.results)
+    job.total_steps = job.count
+    order = easel.complete(job.order)
+    order = replace(order, seed=((order.seed or 0) + done) % SEEDS)
+    due_s = easel.clock()
+    async for picture in easel.client.variations(order, job.count - done, deadline_s=easel.limits.picture_s):
+        easel.set_inference_lost(False)
+        if easel.canvas is not None:
+            await easel.until_due(due_s)
+            due_s = max(due_s, easel.clock()) + 1.0 / easel.fps(job)
+        _take(easel, job, picture)
+
+
+def _take(easel: Easel, job: Job, picture: Picture) -> None:
+    easel.keep(job, picture)
+    job.step = len(job.results)
+    easel.show(job.id, picture, final=job.step == job.count)
+    easel.notify(job)
+
+
+def preview_id(job: Job) -> str:
+    """Return the id under which a job's newest preview is kept."""
+    return f"{job.id}:preview"

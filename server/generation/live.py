@@ -1,0 +1,181 @@
+"""Live pictures: painted frame by frame for as long as somebody watches.
+
+One stream of the inference service carries all live jobs of a canvas that follow each other, so
+that one picture can change into the next. A frame is asked for only when a screen can show it: no
+screen, no painting. Nothing is cancelled in mid-frame: a stream that has lost a read is dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+
+import structlog
+
+from server.errors import InferenceFailedError, InferenceRejectedError, InferenceUnavailableError
+from server.generation.backoff import RETRY_CAP_S, Backoff
+from server.generation.easel import Easel
+from server.generation.job import Job, Kind
+from server.generation.live_painting import LivePainting
+from server.generation.picture import LiveFrame, PaintProgress, PaintRefusal, PictureOrder
+
+
+log = structlog.get_logger(__name__)
+
+# Frames of an older target may still come; more revisions than this are never under way.
+_KEPT_REVISIONS = 16
+# After this many failures in a row a job is given up: its picture cannot be painted.
+_MAX_FAILURES = 3
+
+
+class LivePainter:
+    """Paints the live jobs of one lane."""
+
+    def __init__(self, easel: Easel) -> None:
+        self.easel = easel
+        self.lane = easel.lane
+        self._revision = 0
+        self._jobs: OrderedDict[int, str] = OrderedDict()  # revision to job id
+        self._time_s = 0.0  # of the timeline
+        # When `_time_s` was last advanced; None while time stands still.
+        self._ticked_at: float | None = None
+        # When the newest frame was due; None: the next one is due now.
+        self._paced_at: float | None = None
+
+    async def paint(self) -> None:
+        """Paint the running job and the live jobs that follow it at once, until none does.
+
+        The lane's running job at the end is the last of them, not finished.
+
+        Raises:
+            InferenceRejectedError: If the service will never paint it.
+            InferenceFailedError: If it failed again and again.
+
+        Cancellation:
+            Ends the stream.
+        """
+        backoff = Backoff(cap_s=RETRY_CAP_S)
+        failures = 0
+        self._time_s, self._ticked_at, self._paced_at = 0.0, None, None
+        while self.lane.stop_reason is None or self._take_over():
+            published = self.easel.canvas.published.total if self.easel.canvas else 0
+            try:
+                await self._stream()
+            except InferenceUnavailableError as exc:
+                log.warning("inference service lost", canvas=self._slug, error=str(exc))
+                self.easel.set_inference_lost(True)
+            except InferenceFailedError as exc:
+                failures += 1
+                log.warning("live picture failed", canvas=self._slug, error=str(exc), failures=failures)
+                if failures >= _MAX_FAILURES:
+                    raise
+            else:
+                continue
+            if self.easel.canvas and self.easel.canvas.published.total > published:
+                failures = 0
+                backoff.reset()
+            if self.lane.stop_reason is None:
+                await self.lane.changed(backoff.next_s())
+
+    @property
+    def _slug(self) -> str | None:
+        return self.easel.canvas.slug if self.easel.canvas else None
+
+    async def _stream(self) -> None:
+        """Paint on one stream until the running job must end and no live one follows."""
+        job, order = self._target()
+        async with self.easel.client.paint(order, self._next_revision(job)) as painting:
+            while True:
+                if self.lane.stop_reason is not None and not self._take_over():
+                    return
+                order = self._retarget(painting, order)
+                if await self._is_due():
+                    await self._paint_frame(painting)
+                    self.lane.yield_to_waiting()
+
+    def _retarget(self, painting: LivePainting, painted: PictureOrder) -> PictureOrder:
+        """Have the running job's order painted, if it is not the one that is painted."""
+        job, order = self._target()
+        is_new_job = job.id != self._jobs[self._revision]
+        if is_new_job or order != painted:
+            # A new size or format takes effect at once, only a new job changes slowly.
+            transition_s = job.transition_s if is_new_job else 0.0
+            painting.retarget(order, self._next_revision(job), self._time_s, transition_s)
+            self._paced_at = None
+        return order
+
+    def _take_over(self) -> bool:
+        """End the running job and begin the next if that is live, too; tell whether it is."""
+        if not self._is_live_next():
+            return False
+        self.lane.finish(lambda job: job.cancel("superseded"))
+        return self.lane.take(kind=Kind.LIVE) is not None
+
+    def _is_live_next(self) -> bool:
+        return bool(self.lane.waiting) and self.lane.waiting[0].kind is Kind.LIVE
+
+    def _target(self) -> tuple[Job, PictureOrder]:
+        job = self.lane.running
+        assert job is not None
+        return job, self.easel.complete(job.order)
+
+    def _next_revision(self, job: Job) -> int:
+        self._revision += 1
+        self._jobs[self._revision] = job.id
+        while len(self._jobs) > _KEPT_REVISIONS:
+            self._jobs.popitem(last=False)
+        return self._revision
+
+    async def _is_due(self) -> bool:
+        """Wait until a frame is due or something has changed; tell whether a frame is due."""
+        canvas, job = self.easel.canvas, self.lane.running
+        assert canvas is not None
+        assert job is not None
+        rate_fps = min(self.easel.fps(job), canvas.demand_fps)
+        if canvas.config.paused or canvas.config.blank or rate_fps <= 0.0:
+            self._ticked_at = self._paced_at = None
+            await self.lane.changed()
+            return False
+        interval_s = 1.0 / rate_fps
+        wait_s = self._paced_at + interval_s - self.easel.clock() if self._paced_at is not None else 0.0
+        if wait_s > 0.0:
+            await self.lane.changed(wait_s)
+            return False
+        now_s = self.easel.clock()
+        if self._ticked_at is not None:
+            self._time_s += now_s - self._ticked_at
+        # Time stands still while nobody watches: the picture goes on where it stopped.
+        self._ticked_at = now_s
+        # A frame that is a little late does not shift the next one; a lost second is not made up for.
+        if self._paced_at is None:
+            self._paced_at = now_s
+        else:
+            self._paced_at = max(self._paced_at + interval_s, now_s - interval_s)
+        return True
+
+    async def _paint_frame(self, painting: LivePainting) -> None:
+        """Ask for the frame of this moment and publish it."""
+        painting.credit(self._time_s)
+        try:
+            async with asyncio.timeout(self.easel.limits.frame_s):
+                event = await painting.next_event()
+                while not isinstance(event, LiveFrame):
+                    self._judge(event)
+                    event = await painting.next_event()
+        except TimeoutError as exc:
+            raise InferenceUnavailableError(f"no frame within {self.easel.limits.frame_s} s") from exc
+        self.easel.set_inference_lost(False)
+        job = self.lane.running
+        if job and event.picture.metadata.warnings:
+            job.warn(event.picture.metadata.warnings)
+        if self.lane.stop_reason is None or self._is_live_next():
+            # Otherwise something else is shown already, such as an image that was pushed.
+            self.easel.show(self._jobs.get(event.revision), event.picture, final=False)
+
+    def _judge(self, event: PaintProgress | PaintRefusal) -> None:
+        """Raise what a refusal of the current target means; older ones concern nobody."""
+        if isinstance(event, PaintProgress) or event.revision != self._revision:
+            return
+        if event.field:
+            raise InferenceRejectedError(event.message, field=event.field)
+        raise InferenceFailedError(event.message)

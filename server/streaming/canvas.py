@@ -1,0 +1,304 @@
+"""The canvas: a named stream of frames with one newest frame.
+
+Knows nothing of jobs, browsers or web servers. Every change of state is synchronous, hence whole:
+`publish` and `subscribe` contain no await. The rule that must not be broken: a subscriber always
+ends on the newest frame.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Protocol
+
+from server.errors import ServerFullError
+from server.streaming import encoders
+from server.streaming.clock import Clock, now_ms
+from server.streaming.flow import Window
+from server.streaming.frame import EncodedImage, Frame
+from server.streaming.mailbox import Mailbox
+from server.streaming.rates import Rate
+from server.streaming.renditions import Renditions
+from server.streaming.wire import CloseCode, Form
+
+
+@dataclass(frozen=True, slots=True)
+class CanvasConfig:
+    """What can be changed of a canvas at run time."""
+
+    width: int = 512  # pixels, of what is painted for it
+    height: int = 512  # pixels
+    fps: float = 4.0  # 0.1 to 60
+    format: str = "jpeg"  # what the inference service encodes frames as
+    quality: int = 90  # 1 to 100
+    paused: bool = False  # nothing is painted
+    blank: bool = False  # screens are black
+    transition: dict[str, Any] = field(default_factory=lambda: {"kind": "cut", "duration_s": 0.0})
+    processing: dict[str, Any] = field(default_factory=dict)
+    audio: dict[str, Any] = field(default_factory=dict)
+
+
+class FrameSink(Protocol):
+    """The way of a finished picture to a canvas, wherever that canvas is.
+
+    Implemented by `Canvas` here; another implementation may hand pictures to servers elsewhere.
+    """
+
+    def publish(
+        self,
+        image: EncodedImage,
+        *,
+        timestamp_ms: float,
+        job: str | None = None,
+        final: bool = False,
+        stages: dict[str, float] | None = None,
+    ) -> Frame:
+        """Make an image the newest frame."""
+
+
+class Subscriber:
+    """One connection receiving one canvas.
+
+    Attributes:
+        mailbox: What waits for it.
+        max_fps: The rate that it wishes for, None for any.
+        formats: The image formats that it takes.
+        viewport: Its size in device pixels, or None where it has not told.
+    """
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, form: Form) -> None:
+        self.number = next(self._numbers)
+        self.form = form
+        self.mailbox = Mailbox(Window())
+        self.max_fps: float | None = None
+        self.formats = frozenset({"jpeg"}) if form is Form.SEED_JSON else frozenset({"jpeg", "png", "webp"})
+        self.viewport: tuple[int, int] | None = None
+        self.rtt_ms: float | None = None
+        self.offset_ms: float | None = None
+        self.skipped = 0  # superseded in the browser, as it tells
+        self.ignored = 0  # messages and fields that we do not know
+        self.out = Rate()
+        self.connected_ms = now_ms()
+
+    @property
+    def wants_fps(self) -> float:
+        """How many frames per second it can show; 0 while hidden."""
+        if not self.mailbox.is_visible:
+            return 0.0
+        return self.max_fps or float("inf")
+
+    def state(self, now_s: float) -> dict[str, Any]:
+        """Describe it for `/state`."""
+        window = self.mailbox.window
+        return {
+            "number": self.number,
+            "form": self.form.value,
+            "connected_ms": self.connected_ms,
+            "visible": self.mailbox.is_visible,
+            "viewport": self.viewport,
+            "acknowledging": window.is_acknowledging,
+            "in_flight": window.in_flight,
+            "in_flight_bytes": window.in_flight_bytes,
+            "fps_out": self.out.per_second(now_s),
+            "sent_frames": window.sent_frames,
+            "sent_bytes": window.sent_bytes,
+            "replaced": self.mailbox.replaced,
+            "skipped": self.skipped,
+            "ignored": self.ignored,
+            "rtt_ms": self.rtt_ms,
+            "offset_ms": self.offset_ms,
+        }
+
+
+class Canvas:
+    """A named stream of frames. Implements `FrameSink`.
+
+    Attributes:
+        epoch: This incarnation: sequences of different epochs are not comparable.
+        newest: The frame that a newcomer gets at once, or None before the first.
+        is_temporary: Named by a screen only; vanishes some time after its last subscriber.
+        dropped: Pictures that came while the canvas was blank and were not published.
+    """
+
+    def __init__(
+        self,
+        slug: str,
+        config: CanvasConfig,
+        *,
+        executor: Executor,
+        is_temporary: bool = False,
+        max_subscribers: int = 1000,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.slug = slug
+        self.config = config
+        self.epoch = uuid.uuid4().hex[:12]
+        self.is_temporary = is_temporary
+        self.max_subscribers = max_subscribers
+        self.newest: Frame | None = None
+        self.subscribers: set[Subscriber] = set()
+        self.renditions = Renditions(executor)
+        self.published = Rate()
+        self.dropped = 0
+        self.empty_since_s = clock()
+        self.status: dict[str, Any] = {}
+        self.on_demand: Callable[[], None] = lambda: None
+        self.on_change: Callable[[], None] = lambda: None
+        self._sequence = 0
+        self._held: tuple[EncodedImage, dict[str, Any]] | None = None  # the newest picture while blank
+        self._clock = clock
+        if config.blank:
+            self._blank()
+
+    @property
+    def demand_fps(self) -> float:
+        """The most frames per second that any screen can show: 0 without a visible screen."""
+        return max((subscriber.wants_fps for subscriber in self.subscribers), default=0.0)
+
+    def publish(
+        self,
+        image: EncodedImage,
+        *,
+        timestamp_ms: float,
+        job: str | None = None,
+        final: bool = False,
+        stages: dict[str, float] | None = None,
+    ) -> Frame:
+        """Make an image the newest frame and offer it to every subscriber.
+
+        While the canvas is blank the image is held back, to be shown when it is no longer; the frame
+        returned then is the black one.
+        """
+        about: dict[str, Any] = {
+            "timestamp_ms": timestamp_ms,
+            "job": job,
+            "final": final,
+            "stages": stages or {},
+        }
+        if self.config.blank and self.newest is not None:
+            self.dropped += self._held is not None
+            self._held = (image, about)
+            return self.newest
+        return self._show(image, about)
+
+    def configure(self, **changes: Any) -> None:
+        """Change the configuration; blanking and unblanking show at once."""
+        was_blank = self.config.blank
+        self.config = replace(self.config, **changes)
+        if self.config.blank and not was_blank:
+            self._blank()
+        elif was_blank and not self.config.blank and self._held:
+            (image, about), self._held = self._held, None
+            self._show(image, about)
+        self.on_demand()
+        self.on_change()
+
+    @contextlib.contextmanager
+    def subscribe(self, form: Form) -> Iterator[Subscriber]:
+        """Receive this canvas: the newest frame at once, then each newer one.
+
+        Raises:
+            ServerFullError: If there are as many subscribers as there may be.
+        """
+        if len(self.subscribers) >= self.max_subscribers:
+            raise ServerFullError(f"subscribers of {self.slug!r}", self.max_subscribers)
+        subscriber = Subscriber(form)
+        self.subscribers.add(subscriber)
+        if self.newest is not None:
+            subscriber.mailbox.offer(self.newest)
+        self.on_demand()
+        self.on_change()
+        try:
+            yield subscriber
+        finally:
+            self.subscribers.discard(subscriber)
+            self.empty_since_s = self._clock()
+            self.on_demand()
+            self.on_change()
+
+    def set_status(self, status: dict[str, Any]) -> None:
+        """Tell every subscriber the canvas's newest status."""
+        if status == self.status:
+            return
+        self.status = status
+        for subscriber in self.subscribers:
+            subscriber.mailbox.post_status(status)
+
+    def close(self, reason: str, *, reconnect: bool, close_code: CloseCode) -> None:
+        """Send every subscriber away."""
+        for subscriber in self.subscribers:
+            subscriber.mailbox.close(reason, reconnect=reconnect, close_code=close_code)
+
+    def to_json(self) -> dict[str, Any]:
+        """Describe it as the HTTP routes do."""
+        job = self.status.get("job")
+        return {
+            "slug": self.slug,
+            **asdict(self.config),
+            "state": self.status.get("state", "idle"),
+            "subscribers": len(self.subscribers),
+            "job": job["id"] if job else None,
+            "temporary": self.is_temporary,
+        }
+
+    def counters(self) -> dict[str, Any]:
+        """Describe its traffic for `/state`."""
+        now_s = self._clock()
+        newest = self.newest
+        return {
+            "epoch": self.epoch,
+            "sequence": self._sequence,
+            "fps_in": self.published.per_second(now_s),
+            "newest_ms": newest.timestamp_ms if newest else None,
+            "newest_bytes": len(newest.image.data) if newest else None,
+            "dropped": self.dropped,
+            "encoded": self.renditions.encoded,
+            "demand_fps": self.demand_fps if self.demand_fps != float("inf") else None,
+            "subscribers": [
+                subscriber.state(now_s)
+                for subscriber in sorted(self.subscribers, key=lambda subscriber: subscriber.number)
+            ],
+        }
+
+    def _show(self, image: EncodedImage, about: dict[str, Any]) -> Frame:
+        self._sequence += 1
+        published_ms = now_ms()
+        frame = Frame(
+            canvas=self.slug,
+            sequence=self._sequence,
+            image_id=f"{self.epoch}-{self._sequence}",
+            published_ms=published_ms,
+            image=image,
+            timestamp_ms=about["timestamp_ms"],
+            job=about["job"],
+            final=about["final"],
+            stages={**about["stages"], "published": published_ms} if about["stages"] else {},
+        )
+        self.newest = frame
+        self.published.count(self._clock())
+        for subscriber in self.subscribers:
+            subscriber.mailbox.offer(frame)
+        return frame
+
+    def _blank(self) -> None:
+        if self.newest is not None:
+            shown = self.newest
+            about = {
+                "timestamp_ms": shown.timestamp_ms,
+                "job": shown.job,
+                "final": shown.final,
+                "stages": shown.stages,
+            }
+            self._held = (shown.image, about)
+        self._show(
+            # Small, since every screen stretches it anyway: black has no detail.
+            encoders.black(self.config.width // 8, self.config.height // 8),
+            {"timestamp_ms": now_ms(), "job": None, "final": True, "stages": {}},
+        )

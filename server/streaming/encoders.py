@@ -1,0 +1,160 @@
+"""Encoding, decoding and judging image files: the one seam to the imaging libraries.
+
+JPEG goes through the PyPI distribution `turbojpeg`, whose wheels bundle libjpeg-turbo, and through
+Pillow where it is absent. Another distribution, PyTurboJPEG, installs a different module under the
+same name; it is told apart by what it offers and then left alone.
+
+Nothing here may be called on the event loop but `inspect`.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from server.errors import InvalidError, TooBigError, UnsupportedMediaError
+from server.streaming.frame import FORMATS, EncodedImage
+
+
+# 4K in any orientation, and what the inference service takes as a source.
+MAX_SIDE_PX = 4096
+MAX_IMAGE_BYTES = 32 * 1024 * 1024
+_FORMATS_READ = ("JPEG", "WEBP", "PNG")
+# Phones write JPEG with a second picture behind it, which Pillow calls MPO; the first one is shown.
+_OUR_NAMES = {"JPEG": "jpeg", "MPO": "jpeg", "WEBP": "webp", "PNG": "png"}
+
+
+def _load_turbojpeg() -> Callable[[Any, int], bytes] | None:
+    """Return a function (pixels, quality) -> JPEG of the distribution `turbojpeg`, or None."""
+    try:
+        import turbojpeg
+    except (ImportError, OSError, RuntimeError, AttributeError):
+        # PyTurboJPEG, for one, may fail to find its library.
+        return None
+    compress, samples = getattr(turbojpeg, "compress", None), getattr(turbojpeg, "SAMP", None)
+    if compress is None or samples is None:
+        return None
+    half, full = samples.Y420, samples.Y444
+
+    def encode(pixels: Any, quality: int) -> bytes:
+        # Chroma at half resolution is invisible up to quality 90, and costs half the time.
+        return bytes(compress(pixels, quality, half if quality <= 90 else full))
+
+    return encode
+
+
+_turbojpeg_encode = _load_turbojpeg()
+JPEG_ENCODER = "turbojpeg" if _turbojpeg_encode else "pillow"
+"""Which library encodes JPEG here, for `/state`."""
+
+
+def inspect(data: bytes, *, field: str = "body") -> EncodedImage:
+    """Judge a file by its header, without decoding it: quick, whatever it claims to be.
+
+    Raises:
+        UnsupportedMediaError: If it is no JPEG, PNG or WebP file.
+        TooBigError: If it is over `MAX_IMAGE_BYTES` or `MAX_SIDE_PX`.
+        InvalidError: If it is cut short.
+    """
+    if not data:
+        raise InvalidError("the image is empty; post the bytes of a JPEG, PNG or WebP file", field=field)
+    if len(data) > MAX_IMAGE_BYTES:
+        raise TooBigError(f"image of {len(data)} bytes exceeds the limit of {MAX_IMAGE_BYTES}", field=field)
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of a decompression bomb; the size is judged right below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=_FORMATS_READ) as image:
+                format_, (width, height) = _OUR_NAMES[image.format or ""], image.size
+                is_animated = image.format != "MPO" and getattr(image, "n_frames", 1) > 1
+    except Image.DecompressionBombError as exc:
+        raise TooBigError(f"image exceeds {MAX_SIDE_PX} pixels a side: {exc}", field=field) from exc
+    except (OSError, SyntaxError, ValueError, KeyError) as exc:
+        raise UnsupportedMediaError("not a readable JPEG, PNG or WebP file", field=field) from exc
+    if max(width, height) > MAX_SIDE_PX:
+        raise TooBigError(
+            f"image of {width}x{height} pixels exceeds the limit of {MAX_SIDE_PX} a side", field=field
+        )
+    if is_animated:
+        raise UnsupportedMediaError("animated images are not taken; post one frame", field=field)
+    if not _is_whole(data, format_):
+        raise InvalidError(f"the {format_} file is cut short", field=field)
+    return EncodedImage(data, format_, width, height)
+
+
+def _is_whole(data: bytes, format_: str) -> bool:
+    """Tell whether a file ends as its format says; it is passed on to screens without decoding."""
+    if format_ == "jpeg":
+        # Some cameras pad after the end marker.
+        return data.rstrip(b"\x00\xff\n")[-1:] == b"\xd9" or b"\xff\xd9" in data[-1024:]
+    if format_ == "png":
+        return b"IEND" in data[-1024:]
+    return len(data) >= 8 + int.from_bytes(data[4:8], "little")
+
+
+def encode(pixels: np.ndarray[Any, np.dtype[np.uint8]], format_: str, quality: int) -> EncodedImage:
+    """Encode pixels, ``(H, W, 3)`` uint8 RGB, as JPEG, WebP or PNG.
+
+    Args:
+        pixels: The image.
+        format_: One of `FORMATS`.
+        quality: 1 to 100; PNG is lossless and takes no notice.
+    """
+    height, width = pixels.shape[:2]
+    if format_ == "jpeg" and _turbojpeg_encode:
+        return EncodedImage(_turbojpeg_encode(np.ascontiguousarray(pixels), quality), format_, width, height)
+    options: dict[str, dict[str, Any]] = {
+        "jpeg": {"quality": quality, "subsampling": "4:2:0" if quality <= 90 else "4:4:4"},
+        # Method 0 and level 1: the fastest; a live frame is looked at for a quarter of a second.
+        "webp": {"quality": quality, "method": 0},
+        "png": {"compress_level": 1},
+    }
+    if format_ not in FORMATS:
+        raise ValueError(f"format must be one of {FORMATS}, got {format_!r}")
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, format_, **options[format_])
+    return EncodedImage(out.getvalue(), format_, width, height)
+
+
+def decode(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Decode a file that `inspect` has accepted.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB, turned upright as its EXIF orientation says; transparency on black.
+
+    Raises:
+        InvalidError: If its content is broken.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS_READ) as image:
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+                black = Image.new("RGBA", upright.size, (0, 0, 0, 255))
+                upright = Image.alpha_composite(black, upright.convert("RGBA"))
+            return np.asarray(upright.convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as exc:
+        raise InvalidError(f"the image cannot be decoded: {exc}", field="body") from exc
+
+
+def convert(image: EncodedImage, format_: str, quality: int) -> EncodedImage:
+    """Encode an image in another format."""
+    return encode(decode(image.data), format_, quality)
+
+
+def fit(image: EncodedImage, width: int, height: int, quality: int) -> EncodedImage:
+    """Shrink an image into a box, keeping its aspect ratio; one that fits is returned as it is."""
+    if image.width <= width and image.height <= height:
+        return image
+    picture = Image.fromarray(decode(image.data))
+    picture.thumbnail((width, height))
+    return encode(np.asarray(picture), image.format, quality)
+
+
+def black(width: int, height: int) -> EncodedImage:
+    """Make a black JPEG, for a canvas that is blanked."""
+    return encode(np.zeros((height, width, 3), np.uint8), "jpeg", 50)

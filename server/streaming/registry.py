@@ -1,0 +1,166 @@
+"""The canvases by slug: made, found, removed, and never more than the limit."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from typing import Any
+
+from server.errors import ConflictError, InvalidError, ServerFullError, UnknownCanvasError
+from server.streaming.canvas import Canvas, CanvasConfig
+from server.streaming.clock import Clock
+from server.streaming.wire import CloseCode
+
+
+SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+# How long a canvas that only a screen has named outlives its last subscriber, seconds: a page
+# that is reloaded must find it again.
+TEMPORARY_S = 60.0
+# What the first clients call the two canvases.
+ALIASES = {"left-canva": "left", "right-canva": "right"}
+
+
+def check_slug(slug: str) -> str:
+    """Return a slug that is one.
+
+    Raises:
+        InvalidError: If it is not, naming field `slug`.
+    """
+    if not SLUG.fullmatch(slug):
+        raise InvalidError(
+            "slug must be 1 to 64 characters of a-z, 0-9 and '-', not starting with '-'", field="slug"
+        )
+    return slug
+
+
+class Registry:
+    """The canvases of this server.
+
+    Args:
+        default: The configuration of a canvas that is made without one.
+        executor: Where frames are encoded; it belongs to the caller.
+        max_canvases: How many there may be, temporary ones included.
+        max_subscribers: How many connections each may have.
+    """
+
+    def __init__(
+        self,
+        *,
+        default: CanvasConfig,
+        executor: Executor,
+        max_canvases: int = 64,
+        max_subscribers: int = 1000,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.default = default
+        self.max_canvases = max_canvases
+        self.max_subscribers = max_subscribers
+        self.on_created: Callable[[Canvas], None] = lambda canvas: None
+        self.on_removed: Callable[[Canvas], None] = lambda canvas: None
+        self.on_change: Callable[[], None] = lambda: None
+        self._executor = executor
+        self._clock = clock
+        self._canvases: dict[str, Canvas] = {}
+
+    def __iter__(self) -> Iterator[Canvas]:
+        return iter(tuple(self._canvases.values()))
+
+    def __len__(self) -> int:
+        return len(self._canvases)
+
+    def get(self, slug: str) -> Canvas:
+        """Return a canvas.
+
+        Raises:
+            InvalidError: If the slug is none.
+            UnknownCanvasError: If there is no such canvas.
+        """
+        canvas = self._canvases.get(self._resolve(check_slug(slug)))
+        if canvas is None:
+            raise UnknownCanvasError(slug)
+        return canvas
+
+    def ensure(self, slug: str, *, is_temporary: bool) -> Canvas:
+        """Return a canvas, making it if there is none; naming it for good makes it last.
+
+        Raises:
+            InvalidError: If the slug is none.
+            ServerFullError: If there are as many as there may be.
+        """
+        canvas = self._canvases.get(self._resolve(check_slug(slug)))
+        if canvas is None:
+            return self._add(slug, self.default, is_temporary=is_temporary)
+        if canvas.is_temporary and not is_temporary:
+            canvas.is_temporary = False
+            self.on_change()
+        return canvas
+
+    def create(self, slug: str, config: CanvasConfig) -> Canvas:
+        """Make a lasting canvas, or make a temporary one of that name last, with a configuration.
+
+        Raises:
+            ConflictError: If there is a lasting one already.
+            InvalidError: If the slug is none.
+            ServerFullError: If there are as many as there may be.
+        """
+        there = self._canvases.get(self._resolve(check_slug(slug)))
+        if there is None:
+            return self._add(slug, config, is_temporary=False)
+        if not there.is_temporary:
+            raise ConflictError(f"there is a canvas {slug!r} already", field="slug")
+        there.is_temporary = False
+        there.configure(**{name: getattr(config, name) for name in CanvasConfig.__dataclass_fields__})
+        return there
+
+    def remove(self, slug: str, *, reason: str = "deleted") -> Canvas:
+        """Remove a canvas and send its subscribers away for good.
+
+        Raises:
+            UnknownCanvasError: If there is no such canvas.
+        """
+        canvas = self.get(slug)
+        del self._canvases[canvas.slug]
+        canvas.close(reason, reconnect=False, close_code=CloseCode.NO_SUCH_CANVAS)
+        self.on_removed(canvas)
+        self.on_change()
+        return canvas
+
+    def remove_abandoned(self) -> list[Canvas]:
+        """Remove the temporary canvases that have had no subscriber for `TEMPORARY_S`."""
+        limit_s = self._clock() - TEMPORARY_S
+        return [
+            self.remove(canvas.slug, reason="abandoned")
+            for canvas in self
+            if canvas.is_temporary and not canvas.subscribers and canvas.empty_since_s < limit_s
+        ]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Describe the canvases, in the order in which they were made."""
+        return [canvas.to_json() for canvas in self]
+
+    def _resolve(self, slug: str) -> str:
+        alias = ALIASES.get(slug)
+        return alias if alias in self._canvases and slug not in self._canvases else slug
+
+    def _changed(self) -> None:
+        # Looked up at the call: it may be set after the first canvases are made.
+        self.on_change()
+
+    def _add(self, slug: str, config: CanvasConfig, *, is_temporary: bool) -> Canvas:
+        if len(self._canvases) >= self.max_canvases:
+            raise ServerFullError("canvases", self.max_canvases)
+        canvas = Canvas(
+            slug,
+            config,
+            executor=self._executor,
+            is_temporary=is_temporary,
+            max_subscribers=self.max_subscribers,
+            clock=self._clock,
+        )
+        canvas.on_change = self._changed
+        self._canvases[slug] = canvas
+        self.on_created(canvas)
+        self.on_change()
+        return canvas

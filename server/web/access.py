@@ -1,0 +1,118 @@
+"""Who may do what: hosts, origins and the token, before any handler runs.
+
+The server is meant for one machine or one trusted network, and every page of the Web can send
+requests to it from a browser inside. So: the Host header must be one of ours (DNS rebinding), an
+Origin must be our own or allowed by name, and `null` is nobody's. Viewing is free; every change
+of state needs the token where one is set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from aiohttp import web
+
+from server.errors import ForbiddenError, UnauthorizedError
+from server.settings import Settings
+
+
+COOKIE = "psyche_login"
+COOKIE_S = 30 * 24 * 3600
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# GET routes that change something: the customer's test addresses, and pictures coming in.
+_CHANGING_GETS = ("/test-stream/", "/test-inference")
+_CHANGING_GET_ENDS = ("/ingest",)
+
+
+class Access:
+    """Judges requests by the settings. Pure: it reads headers and answers or raises."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._token = settings.token.get_secret_value() if settings.token else None
+        own = {f"[{settings.host}]" if ":" in settings.host else settings.host}
+        self._hosts = {host.lower() for host in (*_LOOPBACK, *own, *settings.allowed_hosts)}
+        # Whoever listens on any address without naming hosts has said that everybody may come in.
+        self._is_any_host = settings.insecure and not settings.is_loopback and not settings.allowed_hosts
+        self._origins = frozenset(origin.lower() for origin in settings.allowed_origins)
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether a token is set."""
+        return self._token is not None
+
+    def check(self, request: web.BaseRequest) -> None:
+        """Judge a request.
+
+        Raises:
+            ForbiddenError: If its host or its origin is not allowed.
+            UnauthorizedError: If it changes something without the token.
+        """
+        self.check_host(request)
+        self.check_origin(request)
+        if not changes_state(request):
+            return
+        if request.method in _SAFE_METHODS and request.headers.get("Sec-Fetch-Site") in (
+            "cross-site",
+            "same-site",
+        ):
+            raise ForbiddenError("a page of another site may not call this address")
+        if request.path != "/login":
+            self.check_token(request)
+
+    def check_host(self, request: web.BaseRequest) -> None:
+        """Refuse names that are not this server's: a page that was rebound to this address has one."""
+        if self._is_any_host:
+            return
+        host = _without_port(request.headers.get("Host", "").lower())
+        if host not in self._hosts:
+            raise ForbiddenError(f"host {host!r:.80} is not allowed; PSYCHE_ALLOWED_HOSTS may add it")
+
+    def check_origin(self, request: web.BaseRequest) -> None:
+        """Refuse pages of other origins, and of none."""
+        origin = request.headers.get("Origin")
+        if origin is None or origin.lower() in self._origins:
+            return
+        scheme, _, name = origin.lower().partition("://")
+        # The scheme may be that of a proxy in front of us; name and port must be those called.
+        if scheme in ("http", "https") and name == request.headers.get("Host", "").lower():
+            return
+        raise ForbiddenError(f"origin {origin!r:.80} is not allowed; PSYCHE_ALLOWED_ORIGINS may add it")
+
+    def check_token(self, request: web.BaseRequest) -> None:
+        """Refuse whoever does not show the token, where one is set."""
+        if not self.is_authorised(request):
+            raise UnauthorizedError("this needs the token: send 'Authorization: Bearer …', or log in")
+
+    def is_authorised(self, request: web.BaseRequest) -> bool:
+        """Tell whether a request shows the token, or none is needed."""
+        if self._token is None:
+            return True
+        scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return self.is_token(shown.strip())
+        cookie = request.cookies.get(COOKIE, "")
+        return hmac.compare_digest(cookie.encode(), self.cookie_value().encode())
+
+    def is_token(self, shown: str) -> bool:
+        """Tell whether this is the token, in a time that says nothing about it."""
+        return self._token is None or hmac.compare_digest(shown.encode(), self._token.encode())
+
+    def cookie_value(self) -> str:
+        """Return what the login cookie holds: it proves the token and does not tell it."""
+        assert self._token is not None
+        return hmac.new(self._token.encode(), b"psyche login v1", hashlib.sha256).hexdigest()
+
+
+def changes_state(request: web.BaseRequest) -> bool:
+    """Tell whether a request changes something, by its method and address."""
+    if request.method not in _SAFE_METHODS:
+        return True
+    return request.path.startswith(_CHANGING_GETS) or request.path.endswith(_CHANGING_GET_ENDS)
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]

@@ -1,0 +1,217 @@
+"""Canvases over HTTP: list, make, change, remove, and what is shown on them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+
+from server.errors import ConflictError, InvalidError, NotFoundError
+from server.generation.job import Job, Kind
+from server.generation.picture import PictureOrder
+from server.generation.slides import pictures_in
+from server.streaming.canvas import Canvas
+from server.streaming.clock import now_ms
+from server.streaming.frame import MEDIA_TYPES, EncodedImage
+from server.streaming.registry import check_slug
+from server.web.bodies import parse, read_image, read_json
+from server.web.keys import PARTS, Parts
+from server.web.requests import CanvasBody, CanvasPatch, PlaylistBody, PromptBody
+
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/canvases")
+async def list_canvases(request: web.Request) -> web.Response:
+    """List the canvases, temporary ones included."""
+    return web.json_response({"canvases": request.app[PARTS].registry.to_json()})
+
+
+@routes.post("/canvases")
+async def create_canvas(request: web.Request) -> web.Response:
+    """Make a lasting canvas: 201."""
+    parts = request.app[PARTS]
+    body = parse(CanvasBody, await read_json(request))
+    canvas = parts.registry.create(body.slug, body.config(parts.registry.default))
+    return web.json_response(
+        {"canvas": canvas.to_json()}, status=201, headers={"Location": f"/canvases/{canvas.slug}"}
+    )
+
+
+@routes.get("/canvases/{slug}")
+async def show_canvas(request: web.Request) -> web.Response:
+    """Describe a canvas."""
+    return web.json_response({"canvas": _canvas(request).to_json()})
+
+
+@routes.patch("/canvases/{slug}")
+async def change_canvas(request: web.Request) -> web.Response:
+    """Change a canvas; what is painted follows at once."""
+    canvas = _canvas(request)
+    changes = parse(CanvasPatch, await read_json(request)).changes()
+    canvas.configure(**changes)
+    return web.json_response({"canvas": canvas.to_json()})
+
+
+@routes.delete("/canvases/{slug}")
+async def delete_canvas(request: web.Request) -> web.Response:
+    """Remove a canvas; its screens are sent away."""
+    canvas = request.app[PARTS].registry.remove(request.match_info["slug"])
+    return web.json_response({"canvas": canvas.to_json()})
+
+
+@routes.post("/canvases/{slug}/prompt")
+async def post_prompt(request: web.Request) -> web.Response:
+    """Paint a prompt on a canvas: 202 with the job. A canvas that is not there is made."""
+    slug = check_slug(request.match_info["slug"])
+    raw = await read_json(request)
+    body = parse(PromptBody, raw)
+    jobs = await start_prompts(request, body, raw, [slug])
+    return accepted(request.app[PARTS], jobs)
+
+
+@routes.post("/canvases/{slug}/frames")
+async def post_frame(request: web.Request) -> web.Response:
+    """Show this image: 201. It passes through to the screens as it is."""
+    parts = request.app[PARTS]
+    slug = check_slug(request.match_info["slug"])
+    image = await read_image(request)
+    canvas = parts.registry.ensure(slug, is_temporary=False)
+    parts.desk.supersede(canvas.slug)
+    frame = canvas.publish(image, timestamp_ms=now_ms(), final=True)
+    return web.json_response({"frame": {"sequence": frame.sequence, "image_id": frame.image_id}}, status=201)
+
+
+@routes.post("/canvases/{slug}/playlist")
+async def post_playlist(request: web.Request) -> web.Response:
+    """Show a folder of pictures on a canvas: 202 with the job."""
+    parts = request.app[PARTS]
+    slug = check_slug(request.match_info["slug"])
+    body = parse(PlaylistBody, await read_json(request))
+    # Looking into the folder now tells a wrong name now.
+    await asyncio.get_running_loop().run_in_executor(
+        parts.executor, pictures_in, parts.settings.media_root, body.folder
+    )
+    canvas = parts.registry.ensure(slug, is_temporary=False)
+    job = Job(
+        kind=Kind.PLAYLIST,
+        order=PictureOrder(prompt=""),
+        canvas=canvas.slug,
+        fps=body.fps,
+        folder=body.folder,
+        loop=body.loop,
+    )
+    return accepted(parts, [parts.desk.submit(job, now=body.when == "now")])
+
+
+@routes.get("/canvases/{slug}/snapshot")
+async def snapshot(request: web.Request) -> web.Response:
+    """Return the newest frame, in a format that the `Accept` header takes."""
+    canvas = _canvas(request)
+    frame = canvas.newest
+    if frame is None:
+        raise NotFoundError(f"canvas {canvas.slug!r} has shown nothing yet")
+    headers = {
+        "Cache-Control": "no-store",
+        "ETag": f'"{frame.image_id}"',
+        "X-Timestamp-Ms": str(frame.timestamp_ms),
+        "X-Sequence": str(frame.sequence),
+        "Vary": "Accept",
+    }
+    if request.headers.get("If-None-Match") == headers["ETag"]:
+        return web.Response(status=304, headers=headers)
+    format_ = _acceptable(request.headers.get("Accept", "*/*"), frame.image.format)
+    image = await canvas.renditions.image(frame, format_)
+    return web.Response(body=image.data, content_type=MEDIA_TYPES[image.format], headers=headers)
+
+
+def _acceptable(accept: str, own: str) -> str:
+    """Choose a format by an `Accept` header, the frame's own where it may be.
+
+    Raises:
+        InvalidError: If no image format that we make is accepted.
+    """
+    wanted: dict[str, float] = {}
+    for part in accept.split(","):
+        media_type, *parameters = (word.strip().lower() for word in part.split(";"))
+        quality = next((word[2:] for word in parameters if word.startswith("q=")), "1")
+        try:
+            wanted[media_type] = float(quality)
+        except ValueError:
+            wanted[media_type] = 0.0
+
+    def weight(format_: str) -> float:
+        media_type = MEDIA_TYPES[format_]
+        return wanted.get(media_type, wanted.get("image/*", wanted.get("*/*", 0.0)))
+
+    best = max(sorted(MEDIA_TYPES, key=lambda format_: format_ != own), key=weight)
+    if weight(best) <= 0.0:
+        raise InvalidError(f"Accept must allow one of {', '.join(MEDIA_TYPES.values())}", field="accept")
+    return best
+
+
+async def start_prompts(
+    request: web.Request, body: PromptBody, raw: dict[str, Any], slugs: Sequence[str | None]
+) -> list[Job]:
+    """Start one job per canvas, all in one session; a repeat by its key starts none.
+
+    Raises:
+        InvalidError: If a name in the body means nothing.
+        ServerFullError: If a canvas or its queue is full.
+    """
+    parts = request.app[PARTS]
+    await parts.offers.check(model=body.model, style=body.style)
+    key = request.headers.get("Idempotency-Key")
+    known = parts.repeats.find(key, (request.path, raw))
+    if known is not None:
+        return [parts.desk.get(job_id) for job_id in known]
+    # From here on nothing is awaited: the jobs start all or none.
+    jobs: list[Job] = []
+    session: str | None = None
+    for slug in slugs:
+        canvas = parts.registry.ensure(slug, is_temporary=False) if slug else None
+        source = _source(parts, body.source, canvas)
+        job = body.job(canvas=canvas.slug if canvas else None, session=session, source=source)
+        session = job.session
+        jobs.append(job)
+    for job in jobs:
+        parts.desk.submit(job, now=body.when == "now")
+    parts.repeats.note(key, (request.path, raw), [job.id for job in jobs])
+    return jobs
+
+
+def _source(parts: Parts, source: str, canvas: Canvas | None) -> bytes | None:
+    """Return the image that a prompt starts from.
+
+    Raises:
+        InvalidError: If there is no such image.
+        ConflictError: If the canvas has shown nothing to start from.
+    """
+    if source == "none":
+        return None
+    image: EncodedImage | None
+    if source == "current":
+        image = canvas.newest.image if canvas and canvas.newest else None
+        if image is None:
+            raise ConflictError("there is no current picture to start from", field="source")
+        return image.data
+    image = parts.uploads.get(source)
+    if image is None:
+        raise InvalidError("source must be 'none', 'current' or the id of an uploaded image", field="source")
+    return image.data
+
+
+def accepted(parts: Parts, jobs: list[Job]) -> web.Response:
+    """Answer 202 with the jobs that a request has started."""
+    described = [parts.desk.describe(job) for job in jobs]
+    body: dict[str, Any] = {"job": described[0]}
+    if len(described) > 1:
+        body["jobs"] = described
+    return web.json_response(body, status=202, headers={"Location": f"/jobs/{jobs[0].id}"})
+
+
+def _canvas(request: web.Request) -> Canvas:
+    return request.app[PARTS].registry.get(request.match_info["slug"])

@@ -1,0 +1,78 @@
+"""What every request passes: access, errors as JSON, the headers that keep pages safe."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from server.errors import PsycheError, UnauthorizedError
+from server.web.keys import PARTS
+
+
+log = structlog.get_logger(__name__)
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+)
+# What aiohttp itself answers, in the words of our errors.
+_CODES = {400: "invalid", 404: "not_found", 405: "method_not_allowed", 413: "too_big", 503: "unavailable"}
+
+
+@web.middleware
+async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let a request in if it may come in, and tell errors as JSON."""
+    started_s = time.monotonic()
+    try:
+        request.app[PARTS].access.check(request)
+        response = await handler(request)
+    except PsycheError as exc:
+        field = getattr(exc, "field", None)
+        response = error(exc.status, exc.code, str(exc), field)
+        if isinstance(exc, UnauthorizedError):
+            response.headers["WWW-Authenticate"] = "Bearer"
+    except web.HTTPException as exc:
+        if exc.status < 400:
+            raise
+        response = error(exc.status, _CODES.get(exc.status, "http"), exc.reason.lower(), None)
+        for name in ("Allow",):
+            if name in exc.headers:
+                response.headers[name] = exc.headers[name]
+    except asyncio.CancelledError:
+        raise
+    except Exception:
+        # The outermost boundary of a handler: a bug is logged whole and told as little.
+        log.exception("request failed", method=request.method, path=request.path)
+        response = error(500, "internal", "internal error", None)
+    if response.status >= 400:
+        log.info(
+            "request refused",
+            method=request.method,
+            path=request.path,
+            status=response.status,
+            ms=round((time.monotonic() - started_s) * 1000.0, 1),
+        )
+    return response
+
+
+def error(status: int, code: str, message: str, field: str | None) -> web.Response:
+    """Make an error answer."""
+    about = {"code": code, "message": message}
+    if field:
+        about["field"] = field
+    return web.json_response({"error": about}, status=status)
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Keep pages from being framed, sniffed or fed with foreign scripts."""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    if response.content_type == "text/html":
+        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    # Browsers ask whether a file has changed: after an upgrade no page runs with old modules.
+    response.headers.setdefault("Cache-Control", "no-cache")

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { readFileSync, readdirSync } from 'node:fs';
+import test from 'node:test';
+
+import { WireError, decodeMessage, encodeMessage } from '../../client/stream/wire.js';
+import { decode, encode } from '../../client/vendor/msgpack.js';
+import { HELLO, frame } from './fakes.js';
+
+const GOLDEN = new URL('../golden/', import.meta.url);
+const SERVER_TYPES = ['hello', 'frame', 'status', 'time', 'bye'];
+
+function toBuffer(bytes) {
+    return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+}
+
+/** The golden files: bytes that the server's tests read and write too. */
+function goldenEntries() {
+    const entries = JSON.parse(readFileSync(new URL('index.json', GOLDEN), 'utf8'));
+    return entries
+        .filter(({ file }) => file.endsWith('.msgpack'))
+        .map(({ file, message: { image_hex, ...expected } }) => {
+            if (image_hex !== undefined) {
+                expected.image = Uint8Array.from(Buffer.from(image_hex, 'hex'));
+            }
+            return { file, expected, bytes: new Uint8Array(readFileSync(new URL(file, GOLDEN))) };
+        });
+}
+
+test('there are golden files, and the index lists every one', () => {
+    const listed = goldenEntries().map(({ file }) => file);
+
+    assert.ok(listed.length > 0, 'tests/golden/index.json lists nothing');
+    assert.deepEqual(listed.sort(), readdirSync(GOLDEN).filter((name) => name.endsWith('.msgpack')).sort());
+});
+
+test('golden files decode to the messages that the index says', () => {
+    for (const { file, expected, bytes } of goldenEntries()) {
+        assert.deepEqual(decode(bytes), expected, file);
+    }
+});
+
+test('golden messages of the server are taken', () => {
+    const taken = goldenEntries().filter(({ expected }) => SERVER_TYPES.includes(expected.type));
+
+    assert.ok(taken.length > 0, 'no golden message of the server');
+    for (const { file, expected, bytes } of taken) {
+        if (expected.type === 'time' && expected.server_time_ms === undefined) {
+            continue; // The browser's own question.
+        }
+        assert.deepEqual(decodeMessage(toBuffer(bytes)), expected, file);
+    }
+});
+
+test('golden messages survive our own writing', () => {
+    for (const { file, expected } of goldenEntries()) {
+        assert.deepEqual(decode(encodeMessage(expected)), expected, file);
+    }
+});
+
+test('a frame’s image is a view of the message, not a copy', () => {
+    const data = toBuffer(encode(frame(1, { image: new Uint8Array(1000) })));
+
+    const message = decodeMessage(data);
+
+    assert.equal(message.image.buffer, data);
+    assert.equal(message.image.byteLength, 1000);
+});
+
+test('fields that are undefined are not written', () => {
+    const bytes = encodeMessage({ type: 'ack', sequence: 3, presented_ms: undefined });
+
+    assert.deepEqual(decode(bytes), { type: 'ack', sequence: 3 });
+});
+
+test('an unknown type is null, an unknown field passes', () => {
+    assert.equal(decodeMessage(toBuffer(encode({ type: 'horoscope' }))), null);
+    assert.equal(decodeMessage(toBuffer(encode({ ...frame(1), mood: 'calm' }))).mood, 'calm');
+});
+
+test('a map whose type is the name of an object’s own method is unknown, too', () => {
+    assert.equal(decodeMessage(toBuffer(encode({ type: 'constructor' }))), null);
+});
+
+const MALFORMED = [
+    ['nothing', new Uint8Array(0)],
+    ['a reserved byte', new Uint8Array([0xc1])],
+    ['an array', encode([1, 2])],
+    ['a number', encode(7)],
+    ['nil', encode(null)],
+    ['a map without a type', encode({ kind: 'frame' })],
+    ['a type that is no string', encode({ type: 3 })],
+    ['a map that stops short', encode(frame(1)).slice(0, -1)],
+    ['bytes after the map', new Uint8Array([...encode(HELLO), 0])],
+    ['a hello without a canvas', encode({ ...HELLO, canvas: undefined })],
+    ['a hello whose canvas has no width', encode({ ...HELLO, canvas: { slug: 'left', height: 1 } })],
+    ['a frame without a sequence', encode({ ...frame(1), sequence: null })],
+    ['a sequence that is no whole number', encode(frame(1.5))],
+    ['a sequence below zero', encode(frame(-1))],
+    ['a frame without a timestamp', encode(frame(1, { timestamp_ms: 'now' }))],
+    ['a timestamp that is no number', encode(frame(1, { timestamp_ms: NaN }))],
+    ['a frame of an unknown format', encode(frame(1, { format: 'bmp' }))],
+    ['a frame without width', encode(frame(1, { width: 0 }))],
+    ['a frame of half a pixel', encode(frame(1, { height: 0.5 }))],
+    ['an image in base64', encode(frame(1, { image: 'AAAA' }))],
+    ['a status without a state', encode({ type: 'status', state: null })],
+    ['a time without the server’s', encode({ type: 'time', client_sent_ms: 1 })],
+    ['a bye that does not say whether to return', encode({ type: 'bye', reason: 'restart' })],
+];
+
+for (const [what, bytes] of MALFORMED) {
+    test(`malformed: ${what}`, () => {
+        assert.throws(() => decodeMessage(toBuffer(bytes)), WireError);
+    });
+}
+
+test('a text message is refused', () => {
+    assert.throws(() => decodeMessage('{"type":"hello"}'), /expected a binary message/);
+});
+
+test('the error names the field', () => {
+    const bytes = encode(frame(1, { width: -3 }));
+
+    assert.throws(() => decodeMessage(toBuffer(bytes)), /frame\.width is missing or wrong/);
+});
