@@ -30,6 +30,7 @@ check: $(VENV)/.test node_modules/.installed
 	$(BIN)/lint-imports
 	npm run --silent lint
 	npm run --silent types
+	npm run --silent vendor:check
 
 format: $(VENV)/.test
 	$(BIN)/ruff format .

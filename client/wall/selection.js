@@ -1,5 +1,8 @@
 /** Which canvases a page shows, from its address. */
 
+// As the server has it: anything else it refuses before the upgrade, which a page cannot tell from a lost network.
+const SLUG = /^[a-z0-9][a-z0-9-]{0,63}$/;
+
 /**
  * @param {{ pathname: string, search: string }} address
  * @returns {string[] | null} The slugs in the order to hang them; null: every lasting canvas.
@@ -9,9 +12,12 @@ export function selectedSlugs({ pathname, search }) {
     if (single !== null) {
         return [single[1]];
     }
-    const listed = (new URLSearchParams(search).get('canvases') ?? '').split(',');
-    const slugs = listed.map((slug) => slug.trim()).filter((slug) => slug !== '');
-    return slugs.length === 0 ? null : [...new Set(slugs)];
+    const listed = new URLSearchParams(search).get('canvases') ?? '';
+    if (listed.trim() === '') {
+        return null;
+    }
+    const slugs = listed.split(',').map((slug) => slug.trim());
+    return [...new Set(slugs.filter((slug) => SLUG.test(slug)))];
 }
 
 /**

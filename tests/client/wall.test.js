@@ -214,6 +214,7 @@ test('the address chooses the canvases', () => {
     assert.deepEqual(chosen('/c/left/'), ['left']);
     assert.deepEqual(chosen('/c/left', '?canvases=right'), ['left']);
     assert.deepEqual(chosen('/', '?canvases=b,a,%20c,b'), ['b', 'a', 'c']);
+    assert.deepEqual(chosen('/', '?canvases=../ws,Left,,-a,ok-1'), ['ok-1'], 'no slug is no canvas');
 });
 
 test('sockets go where the page came from, and as safely', () => {

@@ -1,0 +1,139 @@
+"""Write the golden wire files: `python tests/golden/regenerate.py`, after a change of the protocol.
+
+`index.json` lists every file with the message that it holds; the Python and the JavaScript tests
+read both. Bytes are given there in hexadecimal, under the field's name and `_hex`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent.parent))
+
+from server.streaming.frame import EncodedImage, Frame  # noqa: E402 - after the path is set
+from server.streaming.wire import Form, pack_frame  # noqa: E402
+
+
+# Starts and ends as a JPEG does; nothing decodes it.
+IMAGE = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffd9")
+
+FRAME = Frame(
+    canvas="left",
+    sequence=42,
+    image_id="0123456789ab-42",
+    timestamp_ms=1795184917348.5,
+    published_ms=1795184917350.25,
+    image=EncodedImage(IMAGE, "jpeg", 512, 512),
+    job="2194CU8Kd69Wl-Wv",
+    final=False,
+    stages={
+        "painted": 1795184917348.5,
+        "encoded": 1795184917349.75,
+        "published": 1795184917350.25,
+    },
+)
+REST = Frame(
+    canvas="right",
+    sequence=1,
+    image_id="0123456789ab-1",
+    timestamp_ms=1795184917000.0,
+    published_ms=1795184917001.0,
+    image=EncodedImage(b"\x00" * 300, "webp", 3840, 2160),
+    final=True,
+)
+CANVAS = {
+    "slug": "left",
+    "width": 512,
+    "height": 512,
+    "fps": 4.0,
+    "format": "jpeg",
+    "quality": 90,
+    "paused": False,
+    "blank": False,
+    "transition": {"kind": "cut", "duration_s": 0.0},
+    "processing": {},
+    "audio": {},
+    "state": "painting",
+    "subscribers": 1,
+    "job": "2194CU8Kd69Wl-Wv",
+    "temporary": False,
+}
+FROM_SERVER: dict[str, dict[str, Any]] = {
+    "hello": {
+        "type": "hello",
+        "protocol": 1,
+        "epoch": "0123456789ab",
+        "canvas": CANVAS,
+        "server_time_ms": 1795184917000.5,
+        "limits": {"message_bytes": 16384, "unacknowledged_frames": 2, "send_deadline_s": 120.0},
+        "features": ["ack", "time", "status"],
+    },
+    "status": {
+        "type": "status",
+        "canvas": "left",
+        "state": "idle",
+        "job": None,
+        "queue": {"length": 0, "next": []},
+        "transition": {"kind": "cut", "duration_s": 0.0},
+    },
+    "time": {"type": "time", "client_sent_ms": 1795184917000.125, "server_time_ms": 1795184917010.5},
+    "bye": {"type": "bye", "reason": "deleted", "reconnect": False},
+}
+FROM_CLIENT: dict[str, dict[str, Any]] = {
+    "ready": {
+        "type": "ready",
+        "viewport": {"width": 1920, "height": 1080},
+        "formats": ["jpeg", "png", "webp"],
+        "max_fps": 30,
+        "visible": True,
+    },
+    "ack": {
+        "type": "ack",
+        "sequence": 42,
+        "received_ms": 1795184917360.5,
+        "decoded_ms": 1795184917365.5,
+        "presented_ms": 1795184917372.5,
+        "skipped": 1,
+        "offset_ms": -3.5,
+        "rtt_ms": 1.25,
+    },
+    "ask-time": {"type": "time", "client_sent_ms": 1795184917000.125},
+}
+
+
+def golden() -> dict[str, tuple[str, bytes, dict[str, Any]]]:
+    """Return the golden files: name to (who sends it, bytes, message as the index writes it)."""
+    files: dict[str, tuple[str, bytes, dict[str, Any]]] = {}
+    for name, frame in (("frame", FRAME), ("frame-final", REST)):
+        data = pack_frame(frame, Form.MSGPACK, "original")
+        assert isinstance(data, bytes)
+        message = msgpack.unpackb(data)
+        files[name] = ("server", data, _without_bytes(message))
+    for sender, messages in (("server", FROM_SERVER), ("client", FROM_CLIENT)):
+        for name, message in messages.items():
+            files[name] = (sender, msgpack.packb(message), message)
+    return files
+
+
+def _without_bytes(message: dict[str, Any]) -> dict[str, Any]:
+    return {
+        (f"{key}_hex" if isinstance(value, bytes) else key): (
+            value.hex() if isinstance(value, bytes) else value
+        )
+        for key, value in message.items()
+    }
+
+
+if __name__ == "__main__":
+    index = []
+    for name, (sender, data, message) in golden().items():
+        (HERE / f"{name}.msgpack").write_bytes(data)
+        index.append({"file": f"{name}.msgpack", "from": sender, "message": message})
+    (HERE / "index.json").write_text(json.dumps(index, indent=2) + "\n")
