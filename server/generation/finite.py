@@ -6,6 +6,7 @@ They run to their end whoever watches, and outlast an inference service that is 
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import replace
 
 import structlog
@@ -55,17 +56,19 @@ async def _paint_once(easel: Easel, job: Job) -> None:
     stream = easel.client.generate_stream(
         easel.complete(job.order), previews=True, deadline_s=easel.limits.picture_s
     )
-    async for event in stream:
-        easel.set_inference_lost(False)
-        if isinstance(event, Progress):
-            job.step, job.total_steps = event.step, event.total_steps
-            if event.preview:
-                easel.results.put(EncodedImage(event.preview, "jpeg", 0, 0), preview_id(job))
-        else:
-            job.step = job.total_steps = event.metadata.steps
-            easel.keep(job, event)
-            easel.show(job.id, event, final=True)
-        easel.notify(job)
+    # Closed at once where the job is cancelled, so that the service stops at once as well.
+    async with aclosing(stream):
+        async for event in stream:
+            easel.set_inference_lost(False)
+            if isinstance(event, Progress):
+                job.step, job.total_steps = event.step, event.total_steps
+                if event.preview:
+                    easel.results.put(EncodedImage(event.preview, "jpeg", 0, 0), preview_id(job))
+            else:
+                job.step = job.total_steps = event.metadata.steps
+                easel.keep(job, event)
+                easel.show(job.id, event, final=True)
+            easel.notify(job)
 
 
 async def _paint_variations(easel: Easel, job: Job) -> None:
@@ -75,12 +78,14 @@ async def _paint_variations(easel: Easel, job: Job) -> None:
     order = easel.complete(job.order)
     order = replace(order, seed=((order.seed or 0) + done) % SEEDS)
     due_s = easel.clock()
-    async for picture in easel.client.variations(order, job.count - done, deadline_s=easel.limits.picture_s):
-        easel.set_inference_lost(False)
-        if easel.canvas is not None:
-            await easel.until_due(due_s)
-            due_s = max(due_s, easel.clock()) + 1.0 / easel.fps(job)
-        _take(easel, job, picture)
+    stream = easel.client.variations(order, job.count - done, deadline_s=easel.limits.picture_s)
+    async with aclosing(stream):
+        async for picture in stream:
+            easel.set_inference_lost(False)
+            if easel.canvas is not None:
+                await easel.until_due(due_s)
+                due_s = max(due_s, easel.clock()) + 1.0 / easel.fps(job)
+            _take(easel, job, picture)
 
 
 def _take(easel: Easel, job: Job, picture: Picture) -> None:

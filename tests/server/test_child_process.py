@@ -135,6 +135,19 @@ os.kill(os.getpid(), signal.SIGKILL)
         os.killpg(child.pid, signal.SIGKILL)  # Nobody else ends the grandchild of a leader that died.
 
 
+async def test_output_that_comes_after_the_childs_death_is_told_too(lines: Lines) -> None:
+    code = """
+parent = os.getpid()
+if os.fork() == 0:
+    while os.getppid() == parent: time.sleep(0.001)
+    print("last words", flush=True)
+"""
+    async with run(code, lines) as child:
+        await asyncio.wait_for(child.exited.wait(), SOON_S)
+
+    assert lines.rest() == ["last words"]
+
+
 async def test_a_ctrl_c_in_the_terminal_does_not_reach_the_child(lines: Lines) -> None:
     async with run("print(os.getsid(0) == os.getpid(), flush=True)\nsys.stdin.read()", lines):
         assert await lines.next() == "True"

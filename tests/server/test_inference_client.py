@@ -496,6 +496,19 @@ async def test_serving_is_what_the_health_service_says(door: Door, client: Infer
     assert not await client.is_serving()
 
 
+async def test_a_service_that_was_away_is_found_soon_after_it_is_back(tmp_path: Path) -> None:
+    door = Door(f"unix:{tmp_path}/s")
+    async with InferenceClient(door.address) as client:
+        assert not await client.is_serving()
+
+        await door.open()
+        try:
+            # gRPC's own first pause is 0.8 s at least.
+            await client.wait_until_serving(deadline_s=0.75)
+        finally:
+            await door.kill()
+
+
 async def test_waiting_for_a_service_that_never_serves_ends(tmp_path: Path) -> None:
     async with InferenceClient(f"unix:{tmp_path}/none") as client:
         with pytest.raises(InferenceUnavailableError, match=r"did not serve within 0\.01 s"):

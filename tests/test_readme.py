@@ -1,0 +1,59 @@
+"""The README tells every setting, close code, error code, route and wire field."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from server import errors
+from server.app import make_app
+from server.settings import Settings
+from server.streaming.wire import CloseCode
+
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+GOLDEN = json.loads((ROOT / "tests/golden/index.json").read_text())
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_told(name: str) -> None:
+    assert f"| `PSYCHE_{name.upper()}` |" in README
+
+
+@pytest.mark.parametrize("code", CloseCode)
+def test_every_close_code_is_told(code: CloseCode) -> None:
+    assert f"| {int(code)} |" in README or f" {int(code)} " in README
+
+
+def every_error() -> list[type[errors.PsycheError]]:
+    found = [errors.PsycheError]
+    for error in found:
+        found.extend(error.__subclasses__())
+    # Configuration errors end the start, and the base class of inference errors is never raised.
+    return [error for error in found if error not in (errors.ConfigurationError, errors.InferenceError)]
+
+
+@pytest.mark.parametrize("error", every_error())
+def test_every_error_code_is_told(error: type[errors.PsycheError]) -> None:
+    assert f"| `{error.code}` |" in README
+
+
+@pytest.mark.parametrize("entry", GOLDEN, ids=lambda entry: entry["file"])
+def test_every_wire_field_is_told(entry: dict[str, object]) -> None:
+    message = entry["message"]
+    assert isinstance(message, dict)
+    for field in message:
+        assert f"`{field.removesuffix('_hex')}`" in README, field
+
+
+def test_every_route_is_told() -> None:
+    app = make_app(Settings(_env_file=None))  # type: ignore[call-arg] # pydantic-settings' own
+    paths = {route.resource.canonical for route in app.router.routes() if route.resource}
+
+    # The last part is enough: the table writes siblings as `…/queue/skip`.
+    missing = {path for path in paths if f"/{path.rpartition('/')[2]}" not in README}
+
+    assert missing <= {"/favicon.ico", "/static"}
