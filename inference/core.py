@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 
 from inference.encode import EncoderPool
 from inference.engine import Engine, Pixels
-from inference.errors import first_error
+from inference.errors import StoppingError, first_error
 from inference.live import LiveSession
 from inference.pictures import Picture, Pictures
 from inference.requests import Order, parse_count
@@ -33,6 +33,7 @@ class Core:
         self._scheduler = scheduler
         self._pictures = pictures
         self._sessions: set[LiveSession] = set()
+        self._stopping = False
 
     @property
     def scheduler(self) -> Scheduler:
@@ -128,6 +129,8 @@ class Core:
         send: Callable[[pb.PaintEvent], Awaitable[None]],
     ) -> None:
         """Follow the commands of a live picture; see `LiveSession.run`."""
+        if self._stopping:
+            raise StoppingError
         session = LiveSession(self._pictures, send)
         self._sessions.add(session)
         try:
@@ -137,6 +140,7 @@ class Core:
 
     def stop(self) -> None:
         """End the live pictures, which would never end by themselves; the rest may finish."""
+        self._stopping = True
         for session in self._sessions:
             session.stop()
 

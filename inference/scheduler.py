@@ -22,7 +22,7 @@ from typing import NoReturn
 import structlog
 
 from inference.engine import Engine, PaintingFailedError, Pixels, RejectedError, Run, Timeline
-from inference.errors import BusyError, StoppingError
+from inference.errors import BusyError, StoppingError, first_error
 from inference.pace import Pace
 
 
@@ -330,19 +330,19 @@ def _cost(job: _Job) -> int:
 async def scheduling(engine: Engine, *, max_waiting: int = DEFAULT_MAX_WAITING) -> AsyncIterator[Scheduler]:
     """Run a scheduler, its task and its engine's thread.
 
-    Raises:
-        ExceptionGroup: If the scheduler dies of a bug; the body is cancelled then.
+    A scheduler that dies of a bug cancels the body, and raises what it died of.
     """
     scheduler = Scheduler(engine, max_waiting=max_waiting)
     thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
     try:
-        async with asyncio.TaskGroup() as tasks:
-            ticking = tasks.create_task(scheduler.tick_forever(thread), name="scheduler")
-            try:
-                yield scheduler
-            finally:
-                scheduler.close()
-                ticking.cancel()
+        with first_error():
+            async with asyncio.TaskGroup() as tasks:
+                ticking = tasks.create_task(scheduler.tick_forever(thread), name="scheduler")
+                try:
+                    yield scheduler
+                finally:
+                    scheduler.close()
+                    ticking.cancel()
     finally:
         # A step that runs cannot be stopped; the loop must not stand still until it ends.
         await asyncio.to_thread(thread.shutdown)

@@ -23,6 +23,7 @@ from grpc_health.v1 import health_pb2_grpc  # type: ignore[import-untyped]  # It
 from inference.core import Core, running_core
 from inference.encode import ENCODER
 from inference.engine import Engine
+from inference.errors import first_error
 from inference.health import HealthServicer
 from inference.listening import Address, bound
 from inference.logs import COUNTS_INTERVAL_S
@@ -43,6 +44,9 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     # A second service at the same port must be an error, not half of the calls.
     ("grpc.so_reuseport", 0),
+    # Clients ask every 20 s whether we are there; by default a call that is silent for a minute
+    # would be ended with "too many pings".
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 )
 
 
@@ -96,7 +100,7 @@ async def serve(settings: Settings) -> None:
     async with (
         running_core(engine, default_model=settings.model, **limits) as core,
         running_server(core, settings.address, grace_period_s=settings.grace_period_s) as (taken, service),
-        asyncio.TaskGroup() as tasks,
+        _reporting(service),
     ):
         with _stop_request(supervised=settings.supervised) as stop:
             log.info(
@@ -107,12 +111,22 @@ async def serve(settings: Settings) -> None:
                 encoder=ENCODER,
                 pid=os.getpid(),
             )
-            reporting = tasks.create_task(_report_forever(service), name="frame counts")
             await stop.wait()
-        reporting.cancel()
-        service.report_frames()
         log.info("stopping", unfinished=core.scheduler.unfinished, grace_period_s=settings.grace_period_s)
     log.info("stopped")
+
+
+@asynccontextmanager
+async def _reporting(service: ImageGenerationService) -> AsyncIterator[None]:
+    """Log what live callers get, now and then and at the end."""
+    with first_error():
+        async with asyncio.TaskGroup() as tasks:
+            reporting = tasks.create_task(_report_forever(service), name="frame counts")
+            try:
+                yield
+            finally:
+                reporting.cancel()
+                service.report_frames()
 
 
 async def _report_forever(service: ImageGenerationService) -> NoReturn:

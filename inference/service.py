@@ -47,7 +47,7 @@ def tell_error(error: EngineError | CoreError) -> tuple[grpc.StatusCode, Trailer
 
 
 class _Call:
-    """What the log tells of one call once it has ended."""
+    """What the log tells of one call once it has ended; its times are sums over its pictures."""
 
     def __init__(self, rpc: str) -> None:
         self._began_at = time.perf_counter()

@@ -628,7 +628,7 @@ class PaintError(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     field: _builtins.str
-    """The offending field of the ImageRequest, or empty."""
+    """The offending field of the ImageRequest or of the command itself (at_s, transition_s, time_s), or empty."""
     message: _builtins.str
     def __init__(
         self,

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from server.generation.desk import Desk
 from server.generation.easel import Easel
-from server.generation.events import EventBus
+from server.generation.events import Event, EventBus
 from server.generation.inference_child import InferenceChild
 from server.generation.inference_client import InferenceClient
 from server.generation.job import Job
@@ -168,5 +168,7 @@ async def _say_goodbye(app: web.Application) -> None:
     """Tell every screen that the server goes away and that coming back is welcome."""
     parts = app[PARTS]
     parts.is_stopping.set()
+    # Whoever waits for events looks up.
+    parts.bus.tell(Event())
     for canvas in parts.registry:
         canvas.close("server stops", reconnect=True, close_code=CloseCode.GOING_AWAY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -30,6 +31,13 @@ from protos.psyche_inference_v1_pb2_grpc import ImageGenerationServiceStub
 
 if TYPE_CHECKING:
     from protos.psyche_inference_v1_pb2_grpc import ImageGenerationServiceAsyncStub
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what happens soon, in a service that has no event to wait for."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - there is no event; each round lets others work.
+            await asyncio.sleep(0)
 
 
 @dataclass(eq=False)
@@ -69,6 +77,10 @@ class FakeEngine:
         self.gate.set()
         self.stepping = threading.Event()
         self.fail: Callable[[tuple[str, ...]], Exception | None] = lambda prompts: None
+
+    async def wait_until_stepping(self) -> None:
+        """Wait, without holding up the event loop, until a step is held by the gate."""
+        assert await asyncio.to_thread(self.stepping.wait, 5), "no step was begun"
 
     @property
     def device(self) -> str:

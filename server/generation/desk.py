@@ -7,7 +7,7 @@ few lanes without a canvas.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
@@ -82,6 +82,15 @@ class Desk:
                     self._start(slug)
         finally:
             self._group = None
+
+    def check_room(self, jobs: Iterable[Job], *, now: bool) -> None:
+        """Tell whether jobs for different canvases can all be taken.
+
+        Raises:
+            ServerFullError: If too many wait already for one of them.
+        """
+        for job in jobs:
+            self._lane_for(job).check_room(now=now and job.canvas is not None)
 
     def submit(self, job: Job, *, now: bool = True) -> Job:
         """Take a job in.

@@ -59,12 +59,8 @@ class Lane:
         Raises:
             ServerFullError: If as many wait as may wait.
         """
-        urgent = self._urgent if self._urgent in self._waiting else None
-        # Of two that want to be next and go on for ever, the newer one wins.
-        replaced = urgent if now and urgent and urgent.is_superseded_by_now else None
-        if len(self._waiting) - (replaced is not None) >= self.max_waiting:
-            raise ServerFullError("waiting jobs", self.max_waiting)
-        if replaced:
+        self.check_room(now=now)
+        if now and (replaced := self._replaceable()):
             self._drop(replaced, "superseded")
         if now:
             self._urgent = job
@@ -75,6 +71,16 @@ class Lane:
             self.yield_to_waiting()
         self.on_change(job)
         self.wake()
+
+    def check_room(self, *, now: bool) -> None:
+        """Tell whether one more job can be taken.
+
+        Raises:
+            ServerFullError: If as many wait as may wait.
+        """
+        replaced = self._replaceable() if now else None
+        if len(self._waiting) - (replaced is not None) >= self.max_waiting:
+            raise ServerFullError("waiting jobs", self.max_waiting)
 
     def supersede(self) -> None:
         """End the running job if it is of the kind that goes on for ever."""
@@ -156,6 +162,15 @@ class Lane:
             return
         finally:
             self._changed.clear()
+
+    def _replaceable(self) -> Job | None:
+        """Return the job that a new one for `now` replaces while both wait.
+
+        Of two that want to be next and go on for ever, the newer one wins.
+        """
+        urgent = self._urgent
+        is_waiting = urgent is not None and urgent in self._waiting
+        return urgent if urgent and is_waiting and urgent.is_superseded_by_now else None
 
     def _drop(self, job: Job, reason: str) -> None:
         self._waiting.remove(job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from typing import Any
 
@@ -69,6 +69,16 @@ class Registry:
 
     def __len__(self) -> int:
         return len(self._canvases)
+
+    def check_room(self, slugs: Iterable[str]) -> None:
+        """Tell whether all of these canvases are there or can be made.
+
+        Raises:
+            ServerFullError: If there would be more than there may be.
+        """
+        new = {slug for slug in slugs if self._resolve(slug) not in self._canvases}
+        if len(self._canvases) + len(new) > self.max_canvases:
+            raise ServerFullError("canvases", self.max_canvases)
 
     def get(self, slug: str) -> Canvas:
         """Return a canvas.

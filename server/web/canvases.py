@@ -169,6 +169,7 @@ async def start_prompts(
     if known is not None:
         return [parts.desk.get(job_id) for job_id in known]
     # From here on nothing is awaited: the jobs start all or none.
+    parts.registry.check_room([slug for slug in slugs if slug])
     jobs: list[Job] = []
     session: str | None = None
     for slug in slugs:
@@ -177,6 +178,7 @@ async def start_prompts(
         job = body.job(canvas=canvas.slug if canvas else None, session=session, source=source)
         session = job.session
         jobs.append(job)
+    parts.desk.check_room(jobs, now=body.when == "now")
     for job in jobs:
         parts.desk.submit(job, now=body.when == "now")
     parts.repeats.note(key, (request.path, raw), [job.id for job in jobs])

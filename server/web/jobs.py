@@ -144,14 +144,14 @@ async def job_events(request: web.Request) -> web.StreamResponse:
         while not job.is_ended and not parts.is_stopping.is_set():
             try:
                 async with asyncio.timeout(KEEP_ALIVE_S):
-                    while (await listener.next()).job is not job:
-                        pass
+                    event = await listener.next()
             except TimeoutError:
                 await response.write(b": still there\n\n")
             except ListenerTooSlow:
                 break
             else:
-                await response.write(_event(parts, job))
+                if event.job is job:
+                    await response.write(_event(parts, job))
     await response.write_eof()
     return response
 

@@ -17,10 +17,6 @@ def picture(prompt: str, *, steps: int = 1, seed: int = 7) -> Timeline:
     return Timeline.still(PictureRequest(prompt, width=64, height=64, steps=steps, seed=seed))
 
 
-async def wait_until_stepping(engine: FakeEngine) -> None:
-    await asyncio.to_thread(engine.stepping.wait, 10)
-
-
 async def gather(*works: Awaitable[Painted]) -> list[Painted | BaseException]:
     return await asyncio.gather(*works, return_exceptions=True)
 
@@ -31,7 +27,7 @@ async def paint_together(
     """Ask for pictures of callers while the engine is held, so that all wait when it goes on."""
     engine.gate.clear()
     first = asyncio.create_task(scheduler.paint(picture("first"), caller="first"))
-    await wait_until_stepping(engine)
+    await engine.wait_until_stepping()
     rest = [asyncio.create_task(scheduler.paint(timeline, caller=caller)) for caller, timeline in wanted]
     await asyncio.sleep(0)  # Each asks before the engine goes on.
     engine.gate.set()
@@ -180,7 +176,7 @@ async def test_the_end_fails_what_waits_and_takes_nothing_more() -> None:
     engine.gate.clear()
     async with scheduling(engine) as scheduler:
         running = asyncio.create_task(scheduler.paint(picture("running"), caller="a"))
-        await wait_until_stepping(engine)
+        await engine.wait_until_stepping()
         waiting = asyncio.create_task(scheduler.paint(picture("waiting"), caller="b"))
         await asyncio.sleep(0)  # It asks.
         asyncio.get_running_loop().call_soon(engine.gate.set)
@@ -195,8 +191,6 @@ async def test_an_error_in_the_scheduler_itself_is_loud() -> None:
     def explode(*_: object) -> None:
         raise ZeroDivisionError
 
-    with pytest.raises(ExceptionGroup) as group:
+    with pytest.raises(ZeroDivisionError):
         async with scheduling(FakeEngine()) as scheduler:
             await scheduler.paint(picture("a"), caller="a", on_step=explode)
-
-    assert group.group_contains(ZeroDivisionError)

@@ -33,7 +33,7 @@ async def test_given_up_while_it_waits_behind_a_step() -> None:
     engine.gate.clear()
     async with scheduling(engine) as scheduler:
         stays = asyncio.create_task(scheduler.paint(picture("stays"), caller="a"))
-        await asyncio.to_thread(engine.stepping.wait, 10)
+        await engine.wait_until_stepping()
         gone = asyncio.create_task(scheduler.paint(picture("gone"), caller="b"))
         await asyncio.sleep(0)  # It asks.
         gone.cancel()
@@ -71,7 +71,7 @@ async def test_given_up_in_its_last_step_nobody_gets_it() -> None:
     async with scheduling(engine) as scheduler:
         stays = asyncio.create_task(scheduler.paint(picture("stays"), caller="a"))
         gone = asyncio.create_task(scheduler.paint(picture("gone"), caller="b"))
-        await asyncio.to_thread(engine.stepping.wait, 10)
+        await engine.wait_until_stepping()
         gone.cancel()
         await asyncio.sleep(0)  # It gives up while the step runs.
         assert scheduler.unfinished == 1

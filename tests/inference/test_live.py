@@ -1,0 +1,309 @@
+"""Live pictures, over a real channel."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from fakes import FakeEngine, RunningService, running_service, until
+from grpc import aio
+from PIL import Image
+
+from protos import psyche_inference_v1_pb2 as pb
+
+
+def request(prompt: str = "a lighthouse", *, seed: int = 7, steps: int = 1) -> pb.ImageRequest:
+    return pb.ImageRequest(
+        prompt=prompt,
+        settings=pb.ImageSettings(width=64, height=64, seed=seed, steps=steps),
+        output=pb.OutputSettings(format="png"),
+    )
+
+
+def opening(asked: pb.ImageRequest | None = None, revision: int = 1) -> pb.PaintCommand:
+    return pb.PaintCommand(open=pb.PaintOpen(request=asked or request(), revision=revision))
+
+
+def credit(time_s: float = 0.0) -> pb.PaintCommand:
+    return pb.PaintCommand(credit=pb.PaintCredit(time_s=time_s))
+
+
+def retarget(
+    asked: pb.ImageRequest, revision: int, *, at_s: float = 0.0, transition_s: float = 0.0
+) -> pb.PaintCommand:
+    command = pb.PaintRetarget(request=asked, revision=revision, at_s=at_s, transition_s=transition_s)
+    return pb.PaintCommand(retarget=command)
+
+
+CLOSE = pb.PaintCommand(close=pb.PaintClose())
+
+
+class Live:
+    """A caller's end of a live picture."""
+
+    def __init__(self, call: aio.StreamStreamCall) -> None:
+        self.call = call
+
+    async def send(self, *commands: pb.PaintCommand) -> None:
+        for command in commands:
+            await self.call.write(command)
+
+    async def receive(self) -> pb.PaintEvent:
+        event = await self.call.read()
+        assert isinstance(event, pb.PaintEvent), "the stream has ended"
+        return event
+
+    async def frame(self) -> pb.PaintFrame:
+        event = await self.receive()
+        assert event.HasField("frame"), event
+        return event.frame
+
+    async def rest(self) -> list[pb.PaintEvent]:
+        events = []
+        while isinstance(event := await self.call.read(), pb.PaintEvent):
+            events.append(event)
+        return events
+
+
+@asynccontextmanager
+async def painting(engine: FakeEngine, folder: Path) -> AsyncIterator[tuple[Live, RunningService]]:
+    async with running_service(engine, folder) as service:
+        live = Live(service.stub.Paint())
+        try:
+            yield live, service
+        finally:
+            live.call.cancel()
+
+
+def colour(frame: pb.PaintFrame) -> object:
+    return Image.open(io.BytesIO(frame.image_data)).getpixel((0, 0))
+
+
+async def test_credits_are_answered_in_order_one_frame_each(tmp_path: Path) -> None:
+    async with painting(FakeEngine(), tmp_path) as (live, _):
+        await live.send(opening(revision=5), *(credit(n / 10) for n in range(8)))
+        frames = [await live.frame() for _ in range(8)]
+
+    assert [frame.time_s for frame in frames] == [n / 10 for n in range(8)]
+    assert [colour(frame) for frame in frames] == [(7, 12, n) for n in range(8)]
+    assert {frame.revision for frame in frames} == {5}
+    assert frames[0].format == "png"
+    assert (frames[0].metadata.seed, frames[0].metadata.model) == (7, "fake")
+
+
+async def test_without_credit_nothing_is_painted(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    async with painting(engine, tmp_path) as (live, _):
+        await live.send(opening(), credit())
+        await live.frame()
+        await live.send(CLOSE)
+
+        assert await live.rest() == []
+    assert len(engine.batches) == 1
+
+
+async def test_the_next_frame_is_painted_while_the_last_waits_to_be_sent(tmp_path: Path) -> None:
+    engine = FakeEngine(max_batch=1)
+    async with painting(engine, tmp_path) as (live, service):
+        await live.send(opening(), *(credit(n) for n in range(3)))
+        await live.frame()
+        await until(lambda: len(engine.batches) == 3)  # Nobody reads, and painting goes on.
+
+        assert service.core.live_sessions == 1
+
+
+async def test_a_new_target_shows_from_its_time_on(tmp_path: Path) -> None:
+    async with painting(FakeEngine(), tmp_path) as (live, _):
+        await live.send(opening(), retarget(request("night", seed=9), 2, at_s=5.0), credit(4.0), credit(5.0))
+        before, after = await live.frame(), await live.frame()
+
+    assert (before.revision, before.metadata.seed, colour(before)) == (1, 7, (7, 12, 40))
+    assert (after.revision, after.metadata.seed, colour(after)) == (2, 9, (9, 5, 50))
+
+
+async def test_many_targets_in_a_row_keep_the_newest(tmp_path: Path) -> None:
+    async with painting(FakeEngine(), tmp_path) as (live, _):
+        await live.send(opening())
+        for revision in range(2, 20):
+            await live.send(retarget(request(seed=revision), revision, at_s=revision, transition_s=600.0))
+        await live.send(credit(3.0), credit(100.0))
+        old, new = await live.frame(), await live.frame()
+
+    assert old.metadata.seed == old.revision < 19  # The oldest that is still remembered.
+    assert (new.revision, new.metadata.seed) == (19, 19)
+
+
+BAD_TARGETS = [
+    (retarget(request(""), 2), "prompt"),
+    (retarget(request(steps=1000), 2), "settings.steps"),
+    (retarget(request(), 2, at_s=-1.0), "at_s"),
+    (retarget(request(), 2, at_s=float("nan")), "at_s"),
+    (retarget(request(), 2, transition_s=601.0), "transition_s"),
+    (retarget(request(), 2, transition_s=float("nan")), "transition_s"),
+]
+
+
+@pytest.mark.parametrize(("bad", "field"), BAD_TARGETS)
+async def test_a_bad_target_is_told_and_the_old_one_goes_on(
+    tmp_path: Path, bad: pb.PaintCommand, field: str
+) -> None:
+    async with painting(FakeEngine(), tmp_path) as (live, _):
+        await live.send(opening(), credit(0.1), bad, credit(0.2))
+        first, refused, second = await live.frame(), await live.receive(), await live.frame()
+
+    assert (refused.error.field, refused.error.revision) == (field, 2)
+    assert refused.error.message.startswith(field)
+    assert [(frame.revision, frame.time_s) for frame in (first, second)] == [(1, 0.1), (1, 0.2)]
+
+
+async def test_many_bad_targets_wait_for_the_caller_to_read(tmp_path: Path) -> None:
+    async with painting(FakeEngine(), tmp_path) as (live, _):
+        await live.send(opening(), *(retarget(request(""), n) for n in range(50)), CLOSE)
+
+        assert [event.error.revision for event in await live.rest()] == list(range(50))
+
+
+@pytest.mark.parametrize("time_s", [-0.5, float("nan"), float("inf")])
+async def test_a_bad_time_answers_its_credit_with_an_error(tmp_path: Path, time_s: float) -> None:
+    async with painting(FakeEngine(), tmp_path) as (live, _):
+        await live.send(opening(), credit(time_s), credit(1.0))
+        refused, frame = await live.receive(), await live.frame()
+
+    assert refused.error.field == "time_s"
+    assert frame.time_s == 1.0
+
+
+async def test_a_frame_that_fails_answers_its_credit_and_the_stream_goes_on(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    async with painting(engine, tmp_path) as (live, _):
+        await live.send(
+            opening(request("fails to finish")), retarget(request(), 2, at_s=1.0), credit(0.0), credit(1.0)
+        )
+        failed, frame = await live.receive(), await live.frame()
+
+    assert (failed.error.revision, failed.error.field) == (1, "")
+    assert failed.error.message == "it failed to finish"
+    assert frame.revision == 2
+
+
+async def test_progress_is_told_between_the_steps_of_a_frame(tmp_path: Path) -> None:
+    async with painting(FakeEngine(max_batch=8), tmp_path) as (live, _):
+        await live.send(opening(request(steps=3)), credit(1.0), credit(2.0), CLOSE)
+        events = await live.rest()
+
+    told = [
+        (event.progress.revision, event.progress.step, event.progress.total_steps)
+        if event.HasField("progress")
+        else event.frame.time_s
+        for event in events
+    ]
+    assert told == [(1, 1, 3), (1, 2, 3), 1.0, (1, 1, 3), (1, 2, 3), 2.0]
+
+
+@pytest.mark.parametrize("is_command", [True, False])
+async def test_closing_answers_what_is_owed_and_ends(tmp_path: Path, *, is_command: bool) -> None:
+    engine = FakeEngine(max_batch=1)
+    engine.gate.clear()
+    async with painting(engine, tmp_path) as (live, _):
+        await live.send(opening(), credit(1.0), credit(2.0))
+        if is_command:
+            await live.send(CLOSE)
+        else:
+            await live.call.done_writing()
+        engine.gate.set()
+
+        assert [event.frame.time_s for event in await live.rest()] == [1.0, 2.0]
+        assert await live.call.code() is grpc.StatusCode.OK
+
+
+async def test_nine_unanswered_credits_end_the_call(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+    async with painting(engine, tmp_path) as (live, _):
+        await live.send(opening(), *(credit(n) for n in range(9)))
+
+        assert await live.call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert await live.call.details() == "already 8 credits are unanswered, which is the limit"
+        engine.gate.set()
+
+
+async def test_a_credit_given_for_each_frame_is_never_one_too_many(tmp_path: Path) -> None:
+    async with painting(FakeEngine(), tmp_path) as (live, _):
+        await live.send(opening(), *(credit() for _ in range(8)))
+        for _ in range(200):
+            await live.frame()
+            await live.send(credit())
+
+
+@pytest.mark.parametrize(
+    ("commands", "code", "details"),
+    [
+        ([credit()], "FAILED_PRECONDITION", "open must come first, got credit"),
+        ([retarget(request(), 1)], "FAILED_PRECONDITION", "open must come first, got retarget"),
+        ([opening(), opening()], "FAILED_PRECONDITION", "open must come once, got another"),
+        ([opening(request(""))], "INVALID_ARGUMENT", "prompt must be 1 to 2000 characters, got none"),
+    ],
+)
+async def test_commands_out_of_order_end_the_call(
+    tmp_path: Path, commands: list[pb.PaintCommand], code: str, details: str
+) -> None:
+    async with painting(FakeEngine(), tmp_path) as (live, _):
+        await live.send(*commands)
+
+        assert (await live.call.code()).name == code
+        assert await live.call.details() == details
+
+
+async def test_a_bad_first_target_is_named_in_the_trailer(tmp_path: Path) -> None:
+    async with painting(FakeEngine(), tmp_path) as (live, _):
+        await live.send(opening(request(steps=1000)))
+
+        assert ("psyche-field", "settings.steps") in tuple(await live.call.trailing_metadata())
+
+
+async def test_unknown_commands_and_a_close_at_once_are_harmless(tmp_path: Path) -> None:
+    async with painting(FakeEngine(), tmp_path) as (live, _):
+        await live.send(pb.PaintCommand(), CLOSE)
+
+        assert await live.rest() == []
+        assert await live.call.code() is grpc.StatusCode.OK
+
+
+async def test_a_caller_that_goes_drops_its_frames_and_no_others(tmp_path: Path) -> None:
+    engine = FakeEngine(max_batch=1)
+    engine.gate.clear()
+    async with painting(engine, tmp_path) as (live, service):
+        await live.send(opening(request("gone")), *(credit(n) for n in range(8)))
+        await engine.wait_until_stepping()
+        neighbour = Live(service.stub.Paint())
+        await neighbour.send(opening(request("stays")), credit(1.0))
+        live.call.cancel()
+        scheduler = service.core.scheduler
+        await until(lambda: service.core.live_sessions == scheduler.unfinished == 1)
+        engine.gate.set()
+
+        assert (await neighbour.frame()).time_s == 1.0
+        neighbour.call.cancel()
+    assert engine.finished in (["stays"], ["gone", "stays"])  # The step that ran ends.
+
+
+async def test_a_stop_answers_what_is_owed_and_ends_live_pictures_at_once(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    async with running_service(engine, tmp_path, grace_period_s=60.0) as service:
+        channel = aio.insecure_channel(service.address)
+        live = Live(type(service.stub)(channel).Paint())
+        await live.send(opening(), credit(1.0))
+        await live.frame()
+        engine.gate.clear()
+        await live.send(credit(2.0))
+        await engine.wait_until_stepping()
+        asyncio.get_running_loop().call_later(0.01, engine.gate.set)
+
+    assert (await live.frame()).time_s == 2.0
+    assert await live.call.code() is grpc.StatusCode.UNAVAILABLE
+    await channel.close()
