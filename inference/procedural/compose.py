@@ -19,6 +19,7 @@ from . import words
 from .cache import ByteCache
 from .layers import Geometry
 from .noise import digest, generator
+from .palettes import Colours
 from .places import PAINTERS
 from .scene import Parts, Scene
 from .setting import make_setting
@@ -31,32 +32,41 @@ Targets = Sequence[tuple[PictureRequest, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Painter:
-    """A scene with its source, where it has one."""
+class _Baked:
+    """A scene with the tones that a source is repainted in."""
 
     scene: Scene
-    blend: SourceBlend | None
+    tones: Colours
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldBlend:
+    """A source brought to a size and strength."""
+
+    blend: SourceBlend
     # Held so that no other array can take their place in memory while the cache's key names them.
-    held: tuple[object, ...]
+    source: Pixels
+    mask: Pixels | None
 
     @property
     def nbytes(self) -> int:
-        return self.scene.nbytes + (self.blend.nbytes if self.blend else 0)
-
-    def paint(self, time_s: float) -> Pixels:
-        pixels = self.scene.paint(time_s)
-        return self.blend.apply(pixels) if self.blend else pixels
+        mask_bytes = 0 if self.mask is None else self.mask.nbytes
+        return self.blend.nbytes + self.source.nbytes + mask_bytes
 
 
 class Composer:
     """Paints targets at a size.
 
+    Scenes and sources are kept apart: a stream of new sources under one prompt bakes no scene anew.
+
     Args:
-        cache_bytes: What the kept scenes may take together.
+        cache_bytes: What the kept scenes may take together; sources may take a quarter of it more.
     """
 
     def __init__(self, cache_bytes: int) -> None:
-        self.painters: ByteCache[_Painter] = ByteCache(cache_bytes, lambda painter: painter.nbytes)
+        self.scenes: ByteCache[_Baked] = ByteCache(cache_bytes, lambda baked: baked.scene.nbytes)
+        self.blends: ByteCache[_HeldBlend] = ByteCache(cache_bytes // 4, lambda held: held.nbytes)
 
     def paint(self, targets: Targets, time_s: float, width: int, height: int, detail: int) -> Pixels:
         """Paint one picture.
@@ -76,7 +86,7 @@ class Composer:
             # Below half a step of brightness nobody can see it, and it need not be painted.
             if painted is not None and part < 1.0 / 512.0:
                 continue
-            new = self._painter(request, width, height, detail).paint(time_s)
+            new = self._paint_one(request, time_s, Geometry.of(width, height, detail), detail)
             if painted is None:
                 painted = new
             else:
@@ -85,38 +95,39 @@ class Composer:
         assert painted is not None
         return np.ascontiguousarray(painted)
 
-    def _painter(self, request: PictureRequest, width: int, height: int, detail: int) -> _Painter:
-        source, mask = request.source, request.mask
-        if request.strength >= 1.0 and mask is None:
-            source = None
+    def _paint_one(self, request: PictureRequest, time_s: float, geometry: Geometry, detail: int) -> Pixels:
         key = (
             request.prompt,
             request.negative_prompt,
             request.style,
             request.guidance_scale,
             request.seed,
-            (id(source), id(mask), request.strength) if source is not None else None,
-            (width, height, detail),
+            (geometry.width, geometry.height, detail),
         )
-        return self.painters.get(key, lambda: _make_painter(request, source, width, height, detail))
+        baked = self.scenes.get(key, lambda: _bake(request, geometry, detail))
+        pixels = baked.scene.paint(time_s)
+        source, mask = request.source, request.mask
+        if source is None or (request.strength >= 1.0 and mask is None):
+            return pixels
+        blend_key = (key, id(source), id(mask), request.strength)
+        held = self.blends.get(blend_key, lambda: _hold(request, source, baked, geometry))
+        return held.blend.apply(pixels)
 
 
-def _make_painter(
-    request: PictureRequest, source: Pixels | None, width: int, height: int, detail: int
-) -> _Painter:
+def _bake(request: PictureRequest, geometry: Geometry, detail: int) -> _Baked:
     brief = words.read(request.prompt, request.negative_prompt, request.seed)
-    geometry = Geometry.of(width, height, detail)
     setting = make_setting(brief, request.style, request.guidance_scale, geometry, detail)
     parts = Parts()
     PAINTERS[brief.place](setting, parts)
-    surface = Surface(request.style, width, height, brief.seed, detail)
+    surface = Surface(request.style, geometry.width, geometry.height, brief.seed, detail)
     scene = Scene(geometry, parts, surface, setting.corners, brief.seed)
-    if source is None:
-        return _Painter(scene, None, ())
-    blend = SourceBlend(
-        source, request.mask, request.strength, setting.palette.tones(), (width, height), brief.seed
-    )
-    return _Painter(scene, blend, (source, request.mask))
+    return _Baked(scene, setting.palette.tones(), brief.seed)
+
+
+def _hold(request: PictureRequest, source: Pixels, baked: _Baked, geometry: Geometry) -> _HeldBlend:
+    size = (geometry.width, geometry.height)
+    blend = SourceBlend(source, request.mask, request.strength, baked.tones, size, seed=baked.seed)
+    return _HeldBlend(blend, source, request.mask)
 
 
 def reveal(picture: Pixels, progress: float, seed: int) -> Pixels:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from .layers import CrispLayer, Geometry, SoftLayer, margin_px, vignette
@@ -59,7 +60,7 @@ class Cutout:
         self._draw.polygon([self._at(x, y) for x, y in points], fill=_ink(colour, alpha))
 
     def ellipse(
-        self, x: float, y: float, across: float, down: float, colour: Colours, alpha: float = 1.0
+        self, x: float, y: float, across: float, down: float, colour: Colours, *, alpha: float = 1.0
     ) -> None:
         """Fill an ellipse around a middle, given its radii."""
         left, top = self._at(x - across, y - down)
@@ -72,7 +73,7 @@ class Cutout:
         self._draw.line([self._at(x, y) for x, y in points], fill=_ink(colour, alpha), width=pixels)
 
     def rectangle(
-        self, left: float, top: float, right: float, bottom: float, colour: Colours, alpha: float = 1.0
+        self, left: float, top: float, right: float, bottom: float, colour: Colours, *, alpha: float = 1.0
     ) -> None:
         """Fill a rectangle."""
         x0, y0 = self._at(left, top)
@@ -86,31 +87,37 @@ class Cutout:
         low = (self._rows + 2) * self._fine
         self._draw.polygon([(points[0][0], low), *points, (points[-1][0], low)], fill=_ink(colour, 1.0))
 
-    def _arrays(self, dark_corners: float) -> tuple[Colours, Plane]:
-        size = (self._width + 2 * self._margin, self._rows)
-        sheet = self._sheet.resize(size, Image.Resampling.BOX) if self._fine > 1 else self._sheet
-        values = np.asarray(sheet).astype(np.float32)
-        x = ((np.arange(size[0]) - self._margin + 0.5) / self._width - 0.5) * self._geometry.aspect
-        y = (np.arange(self._rows) + self._top + 0.5) / self._height
-        corners = vignette(
-            x.astype(np.float32)[None, :],
-            y.astype(np.float32)[:, None],
-            dark_corners,
-            self._geometry.aspect,
-        )
-        return values[..., :3] * corners[..., None], values[..., 3] / np.float32(255.0)
+    def _reduced(self) -> NDArray[np.uint8]:
+        """Return the sheet at its final size, colours multiplied by their opacity, ``(rows, w, 4)``."""
+        sheet = self._sheet.convert("RGBa")
+        return np.asarray(sheet.reduce(self._fine) if self._fine > 1 else sheet)
 
     def crisp(self, dark_corners: float, parallax: float = 1.0, bob: float = 0.0) -> CrispLayer:
         """Keep what is drawn as a layer of the full size."""
-        colour, alpha = self._arrays(dark_corners)
-        return CrispLayer(colour, alpha, self._top, parallax, bob)
+        values = self._reduced()
+        colour = values[..., :3].astype(np.uint16)
+        if dark_corners > 0.0:
+            columns = self._width + 2 * self._margin
+            x = ((np.arange(columns) - self._margin + 0.5) / self._width - 0.5) * self._geometry.aspect
+            y = (np.arange(self._rows) + self._top + 0.5) / self._height
+            light = vignette(
+                x.astype(np.float32)[None, :],
+                y.astype(np.float32)[:, None],
+                dark_corners,
+                self._geometry.aspect,
+            )
+            colour *= np.rint(light * np.float32(256.0)).astype(np.uint16)[..., None]
+            colour >>= 8
+        return CrispLayer(colour, values[..., 3], self._top, parallax, bob)
 
     def faded(self, parallax: float, haze: Colours, share: float) -> SoftLayer:
         """Keep what is drawn as a layer of the working size, sinking into haze towards its foot."""
-        colour, alpha = self._arrays(0.0)
+        values = self._reduced()
+        alpha = values[..., 3].astype(np.float32) / np.float32(255.0)
         down = np.linspace(0.0, 1.0, self._rows, dtype=np.float32)[:, None, None] ** 1.6
-        colour = colour + (haze - colour) * (down * np.float32(share))
-        return SoftLayer(np.ascontiguousarray(colour.transpose(2, 0, 1)), alpha, self._top, parallax)
+        down *= np.float32(share)
+        hazed = values[..., :3] * (1.0 - down) + haze * (down * alpha[..., None])
+        return SoftLayer(np.ascontiguousarray(hazed.transpose(2, 0, 1)), alpha, self._top, parallax)
 
 
 def _ink(colour: Colours, alpha: float) -> tuple[int, int, int, int]:

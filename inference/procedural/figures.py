@@ -14,7 +14,7 @@ from .palettes import Colours, mix
 
 
 def pine(
-    sheet: Cutout, x: float, foot: float, height: float, colour: Colours, rng: np.random.Generator
+    sheet: Cutout, x: float, foot: float, height: float, colour: Colours, *, rng: np.random.Generator
 ) -> None:
     """Draw a conifer with ragged branches."""
     tiers = 9 if height < 0.12 else 15
@@ -37,7 +37,7 @@ def pine(
 
 
 def trunk(
-    sheet: Cutout, x: float, foot: float, width: float, colour: Colours, rng: np.random.Generator
+    sheet: Cutout, x: float, foot: float, width: float, colour: Colours, *, rng: np.random.Generator
 ) -> None:
     """Draw a tall trunk that leaves the picture at the top, with a few boughs."""
     lean = float(rng.uniform(-0.05, 0.05))
@@ -55,7 +55,17 @@ def trunk(
     for _ in range(int(rng.integers(2, 5))):
         y = float(rng.uniform(0.02, foot * 0.6))
         side = 1.0 if rng.uniform() < 0.5 else -1.0
-        bough(sheet, x + lean * (1.0 - y / foot), y, side * 0.16, -0.07, width * 0.22, colour, rng, 3)
+        bough(
+            sheet,
+            x + lean * (1.0 - y / foot),
+            y,
+            side * 0.16,
+            -0.07,
+            width=width * 0.22,
+            colour=colour,
+            rng=rng,
+            forks=3,
+        )
 
 
 def bough(
@@ -64,6 +74,7 @@ def bough(
     y: float,
     dx: float,
     dy: float,
+    *,
     width: float,
     colour: Colours,
     rng: np.random.Generator,
@@ -82,17 +93,18 @@ def bough(
         start = middle if turn < 0 else end
         bough(
             sheet,
-            *start,
+            start[0],
+            start[1],
             dx * cosine - dy * sine,
             dx * sine + dy * cosine,
-            width * 0.6,
-            colour,
-            rng,
-            forks - 1,
+            width=width * 0.6,
+            colour=colour,
+            rng=rng,
+            forks=forks - 1,
         )
 
 
-def birch(sheet: Cutout, x: float, foot: float, width: float, bark: Colours, dark: Colours) -> None:
+def birch(sheet: Cutout, x: float, foot: float, width: float, bark: Colours, *, dark: Colours) -> None:
     """Draw a birch trunk."""
     sheet.rectangle(x - width * 0.5, -0.02, x + width * 0.5, foot, bark)
     sheet.rectangle(x + width * 0.18, -0.02, x + width * 0.5, foot, mix(bark, dark, 0.45))
@@ -104,7 +116,7 @@ def birch(sheet: Cutout, x: float, foot: float, width: float, bark: Colours, dar
 
 
 def palm(
-    sheet: Cutout, x: float, foot: float, height: float, colour: Colours, rng: np.random.Generator
+    sheet: Cutout, x: float, foot: float, height: float, colour: Colours, *, rng: np.random.Generator
 ) -> None:
     """Draw a palm."""
     bend = float(rng.uniform(-0.3, 0.3)) * height
@@ -122,13 +134,12 @@ def palm(
             for p in np.linspace(0.0, 1.0, 7).tolist()
         ]
         under = [
-            (px, py + height * 0.055 * math.sin(math.pi * index / 6))
-            for index, (px, py) in enumerate(curve)
+            (px, py + height * 0.055 * math.sin(math.pi * index / 6)) for index, (px, py) in enumerate(curve)
         ]
         sheet.polygon([*curve, *reversed(under)], colour)
 
 
-def boat(sheet: Cutout, x: float, water: float, size: float, hull: Colours, sail: Colours) -> None:
+def boat(sheet: Cutout, x: float, water: float, size: float, hull: Colours, *, sail: Colours) -> None:
     """Draw a small sailing boat."""
     sheet.polygon(
         [
@@ -152,7 +163,7 @@ def boat(sheet: Cutout, x: float, water: float, size: float, hull: Colours, sail
     )  # fmt: skip
 
 
-def lighthouse(sheet: Cutout, x: float, foot: float, height: float, body: Colours, lamp: Colours) -> None:
+def lighthouse(sheet: Cutout, x: float, foot: float, height: float, body: Colours, *, lamp: Colours) -> None:
     """Draw a lighthouse."""
     bands = 5
     for band in range(bands):
@@ -171,17 +182,23 @@ def lighthouse(sheet: Cutout, x: float, foot: float, height: float, body: Colour
     )  # fmt: skip
 
 
-def cabin(sheet: Cutout, x: float, foot: float, size: float, wall: Colours, window: Colours) -> None:
+def cabin(sheet: Cutout, x: float, foot: float, size: float, wall: Colours, *, window: Colours) -> None:
     """Draw a small house with a lit window."""
     sheet.rectangle(x - size * 0.5, foot - size * 0.45, x + size * 0.5, foot + size * 0.1, wall)
     roof = mix(wall, np.zeros(3, np.float32), 0.35)
     sheet.polygon(
-        [(x - size * 0.66, foot - size * 0.40), (x, foot - size * 0.92), (x + size * 0.66, foot - size * 0.40)],
+        [
+            (x - size * 0.66, foot - size * 0.40),
+            (x, foot - size * 0.92),
+            (x + size * 0.66, foot - size * 0.40),
+        ],
         roof,
     )
     sheet.rectangle(x + size * 0.22, foot - size * 0.98, x + size * 0.34, foot - size * 0.6, roof)
     sheet.rectangle(x - size * 0.30, foot - size * 0.30, x - size * 0.08, foot - size * 0.10, window)
-    sheet.rectangle(x + size * 0.10, foot - size * 0.32, x + size * 0.28, foot + size * 0.1, mix(window, wall, 0.6))
+    sheet.rectangle(
+        x + size * 0.10, foot - size * 0.32, x + size * 0.28, foot + size * 0.1, mix(window, wall, 0.6)
+    )
 
 
 _FOX: Points = (
@@ -199,7 +216,7 @@ _DEER: Points = (
 )  # fmt: skip
 
 
-def fox(sheet: Cutout, x: float, foot: float, size: float, colour: Colours, light: Colours) -> None:
+def fox(sheet: Cutout, x: float, foot: float, size: float, colour: Colours, *, light: Colours) -> None:
     """Draw a sitting fox that looks to the right."""
     sheet.polygon([(x + px * size, foot + py * size) for px, py in _FOX], colour)
     tip = [(-0.62, -0.16), (-0.60, -0.34), (-0.48, -0.42), (-0.46, -0.30), (-0.54, -0.22)]
@@ -217,21 +234,31 @@ def deer(sheet: Cutout, x: float, foot: float, size: float, colour: Colours) -> 
         beam = [base, (base[0] + side * 0.12 * size, base[1] - 0.14 * size),
                 (base[0] + side * 0.10 * size, base[1] - 0.34 * size)]  # fmt: skip
         sheet.stroke(beam, 0.026 * size, colour)
-        sheet.stroke([beam[1], (beam[1][0] + side * 0.12 * size, beam[1][1] - 0.12 * size)], 0.02 * size, colour)
+        sheet.stroke(
+            [beam[1], (beam[1][0] + side * 0.12 * size, beam[1][1] - 0.12 * size)], 0.02 * size, colour
+        )
 
 
-def birds(sheet: Cutout, x: float, y: float, size: float, colour: Colours, rng: np.random.Generator) -> None:
+def birds(
+    sheet: Cutout, x: float, y: float, size: float, colour: Colours, *, rng: np.random.Generator
+) -> None:
     """Draw a small flock in flight."""
     for _ in range(7):
         at_x, at_y = x + float(rng.normal(0.0, 0.07)), y + float(rng.normal(0.0, 0.03))
         wing = size * float(rng.uniform(0.6, 1.2))
         lift = wing * float(rng.uniform(0.15, 0.55))
-        sheet.stroke([(at_x - wing, at_y - lift * 0.6), (at_x - wing * 0.5, at_y - lift), (at_x, at_y),
-                      (at_x + wing * 0.5, at_y - lift), (at_x + wing, at_y - lift * 0.6)], 0.0026, colour)  # fmt: skip
+        points = [
+            (at_x - wing, at_y - lift * 0.6),
+            (at_x - wing * 0.5, at_y - lift),
+            (at_x, at_y),
+            (at_x + wing * 0.5, at_y - lift),
+            (at_x + wing, at_y - lift * 0.6),
+        ]
+        sheet.stroke(points, 0.0026, colour)
 
 
 def grass(
-    sheet: Cutout, foot: float, height: float, count: int, colours: list[Colours], rng: np.random.Generator
+    sheet: Cutout, foot: float, height: float, count: int, colours: list[Colours], *, rng: np.random.Generator
 ) -> None:
     """Draw blades along the whole width."""
     for x, tall, lean, pick in zip(
@@ -252,7 +279,15 @@ def grass(
 
 
 def blossom(
-    sheet: Cutout, x: float, y: float, size: float, petal: Colours, heart: Colours, petals: int, turn: float
+    sheet: Cutout,
+    x: float,
+    y: float,
+    size: float,
+    petal: Colours,
+    *,
+    heart: Colours,
+    petals: int,
+    turn: float,
 ) -> None:
     """Draw an open blossom seen a little from the side."""
     shadow = mix(petal, np.zeros(3, np.float32), 0.22)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,9 @@ from PIL import Image
 from inference.engine import Pixels
 
 from .noise import Plane
-from .palettes import Colours
 
 
-Planes = NDArray[np.float32]
+Planes = NDArray[np.floating[Any]]
 """``(3, h, w)`` float32, display values 0 to 255: planar, because whole-plane arithmetic is quick."""
 
 # Of the full size, by detail: live pictures trade a little sharpness of what is soft anyway.
@@ -72,17 +72,13 @@ class Geometry:
         )
 
     @property
-    def scale(self) -> float:
-        """Working pixels per full pixel."""
-        return self.work_height / self.height
+    def spread(self) -> float:
+        """How many of something a width of this picture takes; bounded for extreme formats."""
+        return min(self.aspect, 4.0)
 
     def work_row(self, y: float) -> int:
         """Return the working row of a height, within the picture."""
         return max(0, min(self.work_height, round(y * self.work_height)))
-
-    def row(self, y: float) -> int:
-        """Return the full-size row of a height, within the picture."""
-        return max(0, min(self.height, round(y * self.height)))
 
 
 def sway(time_s: float) -> float:
@@ -106,17 +102,18 @@ def vignette(x: Plane, y: Plane, strength: float, aspect: float) -> Plane:
 
 
 class SoftLayer:
-    """A baked layer of the working size: planar colour, already multiplied by its opacity.
+    """A baked layer of the working size: planar colour.
 
     Args:
-        colour: ``(3, rows, w)`` float32, 0 to 255; w is the working width and both margins.
+        colour: ``(3, rows, w)`` float32, 0 to 255, already multiplied by its opacity; w is the working
+            width and both margins.
         alpha: ``(rows, w)`` float32, 0 to 1.
         top: The first working row.
         parallax: How much of the camera's drift it makes, 0 to 1.
     """
 
     def __init__(self, colour: Planes, alpha: Plane, top: int, parallax: float) -> None:
-        self._colour = np.ascontiguousarray(colour * alpha, dtype=np.float32)
+        self._colour = np.ascontiguousarray(colour, dtype=np.float32)
         self._keep = np.ascontiguousarray(1.0 - alpha, dtype=np.float32)
         self._top = top
         self._parallax = parallax
@@ -141,21 +138,27 @@ class SoftLayer:
 
 
 class CrispLayer:
-    """A baked layer of the full size: bytes, already multiplied by their opacity.
+    """A baked layer of the full size.
 
     Args:
-        colour: ``(rows, w, 3)`` float32, 0 to 255; w is the width and both margins.
-        alpha: ``(rows, w)`` float32, 0 to 1.
+        colour: ``(rows, w, 3)`` uint16, 0 to 255, already multiplied by its opacity; w is the width and
+            both margins.
+        alpha: ``(rows, w)`` uint8.
         top: The first row.
         parallax: How much of the camera's drift it makes, 0 to 1.
         bob: How far it rises and falls, of the picture's height (a boat).
     """
 
     def __init__(
-        self, colour: Colours, alpha: Plane, top: int, parallax: float = 1.0, bob: float = 0.0
+        self,
+        colour: NDArray[np.uint16],
+        alpha: NDArray[np.uint8],
+        top: int,
+        parallax: float = 1.0,
+        bob: float = 0.0,
     ) -> None:
-        self._colour = np.clip(colour * alpha[..., None], 0.0, 255.0).astype(np.uint16)
-        keep = np.rint((1.0 - alpha) * 255.0).astype(np.uint16)
+        self._colour = colour
+        keep = np.uint16(255) - alpha
         self._keep = np.repeat(keep[..., None], 3, axis=2)
         self._top = top
         self._parallax = parallax
@@ -187,9 +190,7 @@ class CrispLayer:
         target[:] = keep
 
     @staticmethod
-    def _between(
-        values: NDArray[np.uint16], whole: int, width: int, share: np.uint16
-    ) -> NDArray[np.uint16]:
+    def _between(values: NDArray[np.uint16], whole: int, width: int, share: np.uint16) -> NDArray[np.uint16]:
         here, after = values[:, whole : whole + width], values[:, whole + 1 : whole + 1 + width]
         if share == 0:
             return here

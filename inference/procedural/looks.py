@@ -48,7 +48,7 @@ LOOKS: dict[str, Look] = {
     "watercolor": Look(chroma=0.92, black=0.30, white=0.99, grain=9.0, vignette=0.0),
     "pixel-art": Look(chroma=1.22, contrast=1.12, grain=0.0, vignette=0.12),
     "neon": Look(
-        chroma=1.25, contrast=1.25, white=0.92, pull=("indigo", "magenta", "cyan"), pull_by=0.72, vignette=0.4
+        chroma=1.2, contrast=1.2, white=0.74, pull=("indigo", "magenta", "cyan"), pull_by=0.72, vignette=0.4
     ),
     "noir": Look(chroma=0.0, contrast=1.5, tint=(0.0, 0.003), grain=13.0, vignette=0.6),
     "pastel": Look(chroma=0.62, black=0.46, white=0.98, contrast=0.95, grain=11.0, vignette=0.0),

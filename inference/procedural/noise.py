@@ -6,7 +6,10 @@ them for hours without meeting an edge.
 
 from __future__ import annotations
 
+import functools
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +17,8 @@ from numpy.typing import NDArray
 from .cache import ByteCache
 
 
-Plane = NDArray[np.float32]
-"""``(h, w)`` float32."""
+Plane = NDArray[np.floating[Any]]
+"""``(h, w)`` floating, float32 wherever it is read for each picture."""
 
 # Texels a side: large enough that no tile is seen twice in a sky, small enough for a core's cache.
 TEXTURE_SIZE = 512
@@ -37,6 +40,19 @@ def generator(*parts: object) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(digest(*parts)))
 
 
+def silk(seed: int) -> Plane:
+    """Return a texture like `texture` without fine grain: it can be enlarged and lit from a side.
+
+    Its waves are 30 to 130 texels long, so that reading between texels leaves no facets.
+    """
+    return _textures.get((seed, "silk"), lambda: _make_texture(seed, 2.0, _silken))
+
+
+def _silken(frequency: Plane) -> Plane:
+    band = np.where(frequency < 4.0, 0.25, 1.0) * np.exp(-((frequency / 13.0) ** 2))
+    return np.asarray(band, dtype=np.float32)
+
+
 def texture(seed: int, roughness: float) -> Plane:
     """Return a tileable cloud-like texture.
 
@@ -50,19 +66,26 @@ def texture(seed: int, roughness: float) -> Plane:
     return _textures.get((seed, roughness), lambda: _make_texture(seed, roughness))
 
 
-def _make_texture(seed: int, roughness: float) -> Plane:
+def _make_texture(seed: int, roughness: float, band: Callable[[Plane], Plane] | None = None) -> Plane:
     white = generator("texture", seed).standard_normal((TEXTURE_SIZE, TEXTURE_SIZE), dtype=np.float32)
-    spectrum = np.fft.rfft2(white)
+    waves = np.fft.irfft2(np.fft.rfft2(white) * _weight(roughness, band)).astype(np.float32)
+    waves *= 0.19 / float(waves.std())
+    waves += 0.5
+    return np.asarray(waves, dtype=np.float32)
+
+
+@functools.lru_cache(maxsize=16)
+def _weight(roughness: float, band: Callable[[Plane], Plane] | None) -> Plane:
+    """Return how strong each wave of a texture is; the painter uses about ten kinds."""
     rows = np.fft.fftfreq(TEXTURE_SIZE)[:, None] * TEXTURE_SIZE
     columns = np.fft.rfftfreq(TEXTURE_SIZE)[None, :] * TEXTURE_SIZE
     frequency = np.sqrt(rows * rows + columns * columns)
     # The lowest waves would make one half of the picture light and the other dark.
     weight = np.where(frequency < 2.0, 0.25, 1.0) / np.maximum(frequency, 1.0) ** (roughness * 0.5 + 0.5)
+    if band is not None:
+        weight *= band(frequency)
     weight[0, 0] = 0.0
-    waves = np.fft.irfft2(spectrum * weight.astype(np.float32)).astype(np.float32)
-    waves *= 0.19 / float(waves.std())
-    waves += 0.5
-    return np.asarray(waves, dtype=np.float32)
+    return np.asarray(weight, dtype=np.float32)
 
 
 def sample(values: Plane, u: Plane, v: Plane) -> Plane:
@@ -96,7 +119,10 @@ def sample(values: Plane, u: Plane, v: Plane) -> Plane:
 
 
 def turn(time_s: float, texels_per_s: float) -> float:
-    """Return how far a texture has drifted, kept small so that float32 stays exact for weeks."""
+    """Return how far a texture has drifted, kept small so that float32 stays exact for weeks.
+
+    It wraps with the texture: add it as it is. A multiple of it would jump where it wraps.
+    """
     return (time_s * texels_per_s) % TEXTURE_SIZE
 
 

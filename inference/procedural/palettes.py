@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-Colours = NDArray[np.float32]
-"""``(..., 3)`` float32: sRGB 0 to 255, or OKLab where the name says so."""
+Colours = NDArray[np.floating[Any]]
+"""``(..., 3)`` floating, mostly float32: sRGB 0 to 255, or OKLab where the name says so."""
 
 _TO_LMS = np.array(
     [
@@ -61,19 +62,27 @@ def mix(first: Colours, second: Colours, share: float) -> Colours:
     return to_srgb(to_oklab(first) * np.float32(1.0 - share) + to_oklab(second) * np.float32(share))
 
 
-def ramp(stops: Sequence[Colours], places: Sequence[float], at: NDArray[np.float32]) -> Colours:
+def ramp(
+    stops: Sequence[Colours], places: Sequence[float], at: NDArray[np.float32], vivid: float = 0.0
+) -> Colours:
     """Read a gradient through colours.
 
     Args:
         stops: Two or more colours.
         places: Where each stands, rising.
         at: Where to read, ``(n,)``.
+        vivid: How far saturation is kept between opposite hues, 0 (they meet in grey) to 1.
 
     Returns:
         ``(n, 3)`` float32, sRGB 0 to 255.
     """
     labs = to_oklab(np.stack(stops))
-    return to_srgb(np.stack([np.interp(at, places, labs[:, axis]) for axis in range(3)], axis=-1))
+    read = np.stack([np.interp(at, places, labs[:, axis]) for axis in range(3)], axis=-1)
+    if vivid:
+        chroma = np.hypot(read[:, 1], read[:, 2])
+        wanted = np.interp(at, places, np.hypot(labs[:, 1], labs[:, 2]))
+        read[:, 1:] *= (1.0 + vivid * (wanted / np.maximum(chroma, 0.02) - 1.0).clip(0.0, 3.0))[:, None]
+    return to_srgb(read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +179,7 @@ NAMED: dict[str, Colours] = {
 """What colour words mean."""
 
 
-def pulled(palette: Palette, wanted: Sequence[str], pull: float) -> Palette:
+def pulled(palette: Palette, wanted: Sequence[str], pull: float | NDArray[np.float32]) -> Palette:
     """Move a palette towards named colours.
 
     One colour takes the whole scene; of several, the first takes the dark half and the last the
@@ -180,11 +189,12 @@ def pulled(palette: Palette, wanted: Sequence[str], pull: float) -> Palette:
     Args:
         palette: To move.
         wanted: Names of `NAMED`.
-        pull: 0 leaves it, 1 is as near as depth allows.
+        pull: 0 leaves it, 1 is as near as depth allows; one number, or one for each colour.
     """
     if not wanted:
         return palette
     targets = to_oklab(np.stack([NAMED[name] for name in wanted]))
+    shares = np.broadcast_to(np.asarray(pull, np.float32), (len(fields(Palette)),))
 
     def change(labs: Colours) -> Colours:
         lightness = labs[:, 0]
@@ -196,8 +206,8 @@ def pulled(palette: Palette, wanted: Sequence[str], pull: float) -> Palette:
         # Near black and near white no strong colour can be shown: pale there instead of clipping.
         room = np.clip(1.25 - np.abs(lightness - 0.58) * 1.35, 0.35, 1.0)[:, None]
         moved = labs.copy()
-        moved[:, 1:] += (target[:, 1:] * room - labs[:, 1:]) * pull
-        moved[:, 0] += (target[:, 0] - lightness) * 0.28 * pull
+        moved[:, 1:] += (target[:, 1:] * room - labs[:, 1:]) * shares[:, None]
+        moved[:, 0] += (target[:, 0] - lightness) * 0.28 * shares
         return moved
 
     return palette.map(change)

@@ -5,12 +5,12 @@ The one rule: everything follows from the brief and the style, by digests.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from . import looks, palettes
-from .layers import Geometry, SoftLayer, CrispLayer
+from .layers import CrispLayer, Geometry, Planes, SoftLayer
 from .noise import digest, generator
 from .palettes import Palette
 from .scene import Parts
@@ -32,6 +32,17 @@ _CHANCES: dict[str, tuple[str, ...]] = {
     "abstract": ("dawn", "day", "sunset", "dusk", "night", "golden", "neon", "aurora"),
 }
 
+# How strongly colour words take hold of each colour of a palette: zenith, middle, horizon, glow, disc,
+# cloud, shade, far, near, water, accent. A turquoise sea keeps most of its sunset, red poppies their green.
+_GRIP: dict[str, tuple[float, ...]] = {
+    "sea": (0.45, 0.40, 0.45, 0.40, 0.2, 0.3, 0.45, 0.6, 0.6, 1.0, 0.9),
+    "flowers": (0.25, 0.22, 0.22, 0.25, 0.1, 0.15, 0.25, 0.2, 0.1, 0.3, 1.0),
+    "city": (0.70, 0.75, 0.75, 0.80, 0.3, 0.6, 0.7, 0.75, 0.6, 0.7, 0.9),
+    "abstract": (1.0,) * 11,
+    "space": (0.95,) * 11,
+}
+_USUAL_GRIP = (0.68, 0.72, 0.72, 0.70, 0.3, 0.6, 0.68, 0.72, 0.62, 0.75, 0.7)
+
 _DARK = frozenset({"night", "aurora", "neon"})
 
 
@@ -41,6 +52,7 @@ class Setting:
 
     brief: Brief
     light: str
+    style: str
     palette: Palette
     geometry: Geometry
     corners: float  # darkness of the corners, 0 to 1
@@ -50,6 +62,11 @@ class Setting:
     def is_dark(self) -> bool:
         """Whether stars may show and windows glow."""
         return self.light in _DARK
+
+    @property
+    def palette_is_free(self) -> bool:
+        """Whether no style has graded the colours."""
+        return not self.style
 
     def rng(self, name: str) -> np.random.Generator:
         """Return dice of this scene for one purpose."""
@@ -64,9 +81,7 @@ class Setting:
         return float(self.rng(name).uniform(low, high))
 
 
-def make_setting(
-    brief: Brief, style: str, guidance: float, geometry: Geometry, detail: int
-) -> Setting:
+def make_setting(brief: Brief, style: str, guidance: float, geometry: Geometry, detail: int) -> Setting:
     """Decide light and palette.
 
     Args:
@@ -79,22 +94,29 @@ def make_setting(
     rng = generator("setting", brief.seed)
     chances = tuple(light for light in _CHANCES[brief.place] if light not in brief.avoided) or ("day",)
     light = chances[int(rng.integers(0, len(chances)))]
+    if "storm" in brief.weather and light in ("day", "golden", "sunset"):
+        light = "dusk"
     if brief.light in palettes.LIGHTS:
         light = brief.light
-    if light == "neon" and brief.place in ("sea", "mountain", "forest", "flowers", "desert") and not brief.light:
+    if (
+        light == "neon"
+        and brief.place in ("sea", "mountain", "forest", "flowers", "desert")
+        and not brief.light
+    ):
         light = "dusk"
     variants = palettes.LIGHTS[light]
     palette = variants[int(rng.integers(0, len(variants)))]
     swing = 180.0 if brief.place == "abstract" and not brief.light else 10.0
     palette = palettes.turned(palette, float(rng.uniform(-swing, swing)), float(rng.uniform(0.92, 1.12)))
     palette = _weathered(palette, brief)
-    pull = min(0.95, 0.78 + 0.012 * guidance)
+    grip = np.array(_GRIP.get(brief.place, _USUAL_GRIP), np.float32)
+    pull = np.minimum(grip * np.float32(0.88 + 0.02 * guidance), 1.0)
     palette = palettes.pulled(palette, brief.colours, pull)
     if brief.colours and guidance:
         palette = palettes.turned(palette, 0.0, 1.0 + 0.02 * guidance)
     palette = palettes.pushed(palette, brief.avoided_colours)
     look = looks.of(style)
-    return Setting(brief, light, looks.grade(palette, look), geometry, look.vignette, detail)
+    return Setting(brief, light, style, looks.grade(palette, look), geometry, look.vignette, detail)
 
 
 def _weathered(palette: Palette, brief: Brief) -> Palette:
@@ -122,29 +144,19 @@ def place_sky(setting: Setting, parts: Parts, horizon: float, disc_x: float | No
     """Put a sky fit for the light and the weather into a scene; returns what it shows."""
     brief, aspect = setting.brief, setting.geometry.aspect
     side = setting.chance("sun side", -0.28, 0.28) if disc_x is None else disc_x
-    height = {"dawn": 0.74, "sunset": 0.80, "golden": 0.66, "dusk": 0.93, "day": 0.26}.get(setting.light, 0.32)
+    height = {"dawn": 0.74, "sunset": 0.80, "golden": 0.66, "dusk": 0.93, "day": 0.26}.get(
+        setting.light, 0.32
+    )
     moon = setting.light in ("night", "dusk", "aurora") or "moon" in brief.subjects
     if moon:
         height = 0.34 + setting.chance("moon height", -0.1, 0.12)
     hidden = {"storm", "rain", "fog"} & brief.weather and not {"moon", "sun"} & brief.subjects
     shown = "moon" in brief.subjects or not (
-        hidden or setting.light in ("neon", "aurora") or (moon and "moon" in brief.avoided)
+        hidden
+        or setting.light in ("neon", "aurora")
+        or (moon and "moon" in brief.avoided)
         or (not moon and "sun" in brief.avoided)
     )
-    cover = setting.chance("cover", 0.28, 0.58)
-    if {"storm", "clouds"} & brief.weather:
-        cover = 0.82
-    elif "rain" in brief.weather or "snow" in brief.weather:
-        cover = max(cover, 0.62)
-    elif setting.is_dark:
-        cover *= 0.55
-    if "clear" in brief.weather or "clouds" in brief.avoided:
-        cover = 0.0
-    stars = 0.0
-    if "stars" not in brief.avoided:
-        stars = 1.0 if "stars" in brief.weather else {"night": 0.7, "aurora": 0.8, "dusk": 0.18}.get(setting.light, 0.0)
-        if {"storm", "rain", "clouds"} & brief.weather and "stars" not in brief.weather:
-            stars = 0.0
     plan = SkyPlan(
         seed=setting.seed("sky"),
         palette=setting.palette,
@@ -152,8 +164,8 @@ def place_sky(setting: Setting, parts: Parts, horizon: float, disc_x: float | No
         disc=(side * aspect, horizon * height) if shown else None,
         disc_radius=0.042 if moon else 0.034 if setting.light == "day" else 0.055,
         glow=0.5 if moon or setting.light == "day" else 0.9,
-        cover=cover,
-        stars=stars,
+        cover=_cloud_cover(setting),
+        stars=_stars(setting),
         aurora=1.0 if "aurora" in brief.weather or setting.light == "aurora" else 0.0,
         moon=moon,
     )
@@ -161,6 +173,29 @@ def place_sky(setting: Setting, parts: Parts, horizon: float, disc_x: float | No
     parts.soft.append(sky.paint)
     parts.hold(sky)
     return plan
+
+
+def _cloud_cover(setting: Setting) -> float:
+    weather = setting.brief.weather
+    if "clear" in weather or "clouds" in setting.brief.avoided:
+        return 0.0
+    if {"storm", "clouds"} & weather:
+        return 0.82
+    chance = setting.chance("cover", 0.28, 0.58)
+    if {"rain", "snow"} & weather:
+        return max(chance, 0.62)
+    return chance * 0.55 if setting.is_dark else chance
+
+
+def _stars(setting: Setting) -> float:
+    weather = setting.brief.weather
+    if "stars" in setting.brief.avoided:
+        return 0.0
+    if "stars" in weather:
+        return 1.0
+    if {"storm", "rain", "clouds"} & weather:
+        return 0.0
+    return {"night": 0.7, "aurora": 0.8, "dusk": 0.18}.get(setting.light, 0.0)
 
 
 def add_soft(setting: Setting, parts: Parts, layer: SoftLayer) -> None:
@@ -181,14 +216,16 @@ def add_ridge(setting: Setting, parts: Parts, plan: RidgePlan) -> None:
     add_soft(setting, parts, bake_ridge(plan, setting.geometry))
 
 
-def add_mist(setting: Setting, parts: Parts, name: str, middle: float, spread: float, strength: float) -> None:
+def add_mist(
+    setting: Setting, parts: Parts, name: str, middle: float, spread: float, *, strength: float
+) -> None:
     """Put a drifting bank of fog into a scene; foggy weather thickens it, "no fog" removes it."""
     if "fog" in setting.brief.avoided:
         return
     if "fog" in setting.brief.weather:
         strength, spread = min(0.92, strength * 1.6 + 0.2), spread * 1.5
     colour = palettes.mix(setting.palette.horizon, setting.palette.cloud, 0.35)
-    mist = Mist(setting.seed(name), setting.geometry, colour, middle, spread, strength)
+    mist = Mist(setting.seed(name), setting.geometry, colour, middle, spread, strength=strength)
     parts.soft.append(mist.draw)
 
 
@@ -198,7 +235,7 @@ def add_weather(setting: Setting, parts: Parts) -> None:
     if "storm" in brief.weather:
         seed, glow = setting.seed("lightning"), setting.palette.cloud
 
-        def flash(air: np.ndarray, time_s: float) -> None:  # type: ignore[type-arg]
+        def flash(air: Planes, time_s: float) -> None:
             light = lightning(seed, time_s)
             if light > 0.004:
                 rows = air[:, : air.shape[1] * 2 // 3]
@@ -211,14 +248,11 @@ def add_weather(setting: Setting, parts: Parts) -> None:
         parts.hold(rain)
     if "snow" in brief.weather:
         white = palettes.mix(np.array([250, 251, 255], np.float32), setting.palette.cloud, 0.25)
-        flakes = Flakes(setting.seed("snow"), geometry, 260, white, 0.055, 0.0052, 0.9)
+        flakes = Flakes(setting.seed("snow"), geometry, 260, white, 0.055, radius=0.0052, strength=0.9)
         parts.crisp.append(flakes.draw)
     if "fireflies" in brief.weather:
         light = palettes.mix(setting.palette.accent, palettes.NAMED["yellow"], 0.4)
-        sparks = Flakes(setting.seed("sparks"), geometry, 70, light, -0.008, 0.0055, 0.95, glow=True)
+        sparks = Flakes(
+            setting.seed("sparks"), geometry, 90, light, -0.008, radius=0.0095, strength=1.0, glow=True
+        )
         parts.crisp.append(sparks.draw)
-
-
-def with_palette(setting: Setting, palette: Palette) -> Setting:
-    """Return the setting with another palette."""
-    return replace(setting, palette=palette)

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import palettes
 from .layers import Geometry, Planes
@@ -154,13 +155,13 @@ class _Clouds:
         density += self._halo * np.float32(0.35)
         lit = np.clip(density, 0.0, 1.0, out=density)
         gleam = lit * self._halo
-        for plane, shade, span, shine in zip(sky, self._shade, self._span, self._gleam, strict=True):
-            colour = lit * span
-            colour += shade
-            colour += gleam * shine
-            colour -= plane
+        for channel in range(3):
+            colour = lit * self._span[channel]
+            colour += self._shade[channel]
+            colour += gleam * self._gleam[channel]
+            colour -= sky[channel]
             colour *= opacity
-            plane += colour
+            sky[channel] += colour
 
 
 class Stars:
@@ -196,7 +197,7 @@ class Stars:
 
 def _spread(
     x: Colours, y: Colours, radius: Colours, width: int, height: int
-) -> tuple[Colours, Colours, Colours, Colours]:
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], Colours]:
     """Return which pixels round points touch and how strongly: point, row, column, weight."""
     offsets = np.arange(-2, 3)
     rows = np.floor(y)[:, None, None] + offsets[None, :, None] + 0 * offsets[None, None, :]
@@ -231,9 +232,11 @@ class _Aurora:
         total = np.zeros(sky.shape[1:], np.float32)
         for curtain in range(3):
             row = np.float32(60.0 + 120.0 * curtain) + np.zeros_like(x)
-            drift = np.float32(turn(time_s, 1.1 + 0.5 * curtain))
-            fold = sample(self._noise, x * 42.0 + drift * 0.5, row + drift * 0.23) - 0.5
-            rays = sample(self._noise, x * 300.0 + fold * 160.0 + drift * 2.0, row + 31.0)
+            pace = 1.1 + 0.5 * curtain
+            drift = np.float32(turn(time_s, pace))
+            along, through = np.float32(turn(time_s, pace * 0.5)), np.float32(turn(time_s, pace * 0.23))
+            fold = sample(self._noise, x * 42.0 + along, row + through) - 0.5
+            rays = sample(self._noise, x * 300.0 + fold * 160.0 + drift, row + 31.0)
             bright = smoothstep(0.28, 0.75, sample(self._noise, x * 60.0 - drift, row + 77.0))
             foot = self._horizon * (0.50 + 0.16 * curtain) + fold * 0.42
             height = (0.16 + 0.22 * rays) * (0.8 + 0.3 * curtain)
@@ -242,5 +245,5 @@ class _Aurora:
             light = np.exp(-np.maximum(above, 0.0)) * np.clip(1.0 + above * 7.0, 0.0, 1.0)
             total += light * (bright * (0.35 + 0.9 * rays)).astype(np.float32)
         total *= np.float32(165.0 * self._strength)
-        for plane, tint in zip(sky, self._tint, strict=True):
-            plane += total * tint
+        for channel in range(3):
+            sky[channel] += total * self._tint[channel]

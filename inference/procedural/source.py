@@ -46,6 +46,7 @@ class SourceBlend:
         strength: float,
         tones: Colours,
         size: tuple[int, int],
+        *,
         seed: int,
     ) -> None:
         width, height = size
@@ -79,7 +80,7 @@ class SourceBlend:
         np.add(mixed, np.minimum(self._base, np.uint16(65280) - mixed), out=mixed)
         mixed += 127
         mixed >>= 8
-        return mixed.astype(np.uint8)
+        return np.asarray(mixed, dtype=np.uint8)
 
 
 def _repaint(source: Colours, tones: Colours, seed: int) -> Colours:

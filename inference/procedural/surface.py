@@ -43,9 +43,9 @@ class Surface:
         grain = looks.of(style).grain
         relief: Plane | None = None
         if style == "oil":
-            self._gather, relief = _strokes(width, height, seed, 0.0150 / (1.0 + 0.35 * detail))
+            self._gather, relief = _strokes(width, height, seed, 0.0092 / (1.0 + 0.3 * detail))
         elif style in ("watercolor", "ukiyo-e"):
-            self._gather = _wobble(width, height, seed, 0.006 if style == "watercolor" else 0.0025)
+            self._gather = _wobble(width, height, seed, 0.0028 if style == "watercolor" else 0.0016)
         if style in ("watercolor", "pastel"):
             relief = _paper(width, height, seed)
         if grain:
@@ -70,7 +70,7 @@ class Surface:
             for channel, plane in enumerate(planes):
                 pixels[..., channel] = plane.take(self._gather)
         if self._levels is not None:
-            pixels = _ink(self._levels.take(pixels), pixels)
+            pixels = _ink(_flatten(pixels, self._levels), pixels)
         mixed = pixels.astype(np.int16)
         if self._border is not None:
             mixed += ((np.int16(250) - mixed) * self._border) >> 6
@@ -118,7 +118,7 @@ def _paper(width: int, height: int, seed: int) -> Plane:
     y, x = np.mgrid[:height, :width].astype(np.float32)
     scale = np.float32(800.0 / max(height, 1))
     tooth = sample(texture(seed ^ 21, 1.0), x * scale * 1.3, y * scale * 1.3)
-    return np.asarray((tooth - np.roll(tooth, 2, axis=(0, 1))) * 5.5, dtype=np.float32)
+    return np.asarray((tooth - np.roll(tooth, 2, axis=(0, 1))) * 2.9, dtype=np.float32)
 
 
 def _paper_border(width: int, height: int, seed: int) -> NDArray[np.int16]:
@@ -139,9 +139,7 @@ def _wobble(width: int, height: int, seed: int, reach: float) -> NDArray[np.int3
     noise = texture(seed ^ 23, 1.9)
     down = (sample(noise, x * scale, y * scale) - 0.5) * (reach * 4 * height)
     across = (sample(noise, x * scale + 200.0, y * scale + 90.0) - 0.5) * (reach * 4 * height)
-    row = np.clip(np.rint(y + down), 0, height - 1).astype(np.int32)
-    column = np.clip(np.rint(x + across), 0, width - 1).astype(np.int32)
-    return row * np.int32(width) + column
+    return _flat_index(y + down, x + across, width, height)
 
 
 def _strokes(width: int, height: int, seed: int, size: float) -> tuple[NDArray[np.int32], Plane]:
@@ -153,18 +151,8 @@ def _strokes(width: int, height: int, seed: int, size: float) -> tuple[NDArray[n
     shrink = max(1.0, math.sqrt(width * height / _STROKE_PIXELS))
     w, h = max(8, round(width / shrink)), max(8, round(height / shrink))
     cell = max(2.0, size * h)
-    rows, columns = math.ceil(h / cell) + 2, math.ceil(w / cell) + 2
-    rng = generator("strokes", seed)
-    middle_y = (np.arange(rows)[:, None] - 0.5 + rng.uniform(-0.45, 0.45, (rows, columns))) * cell
-    middle_x = (np.arange(columns)[None, :] - 0.5 + rng.uniform(-0.45, 0.45, (rows, columns))) * cell
-    flow = sample(
-        texture(seed ^ 24, 2.6),
-        (middle_x / h * 260.0).astype(np.float32),
-        (middle_y / h * 260.0).astype(np.float32),
-    )
-    angle = ((flow - 0.5) * 7.0 + rng.uniform(-0.35, 0.35, (rows, columns))).astype(np.float32)
-    over = rng.uniform(0.0, 1.3, (rows, columns)).astype(np.float32)
-    table = np.stack([middle_y, middle_x, np.cos(angle), np.sin(angle), over]).astype(np.float32)
+    table = _stroke_table(h, w, cell, seed)
+    rows, columns = table.shape[1:]
     y, x = np.mgrid[:h, :w].astype(np.float32)
     own = (np.floor(y / cell).astype(np.intp) + 1) * columns + np.floor(x / cell).astype(np.intp) + 1
     best = np.full((h, w), np.inf, np.float32)
@@ -181,9 +169,9 @@ def _strokes(width: int, height: int, seed: int, size: float) -> tuple[NDArray[n
         best = np.where(nearer, distance, best)
         stroke = np.where(nearer, index, stroke)
         bristle = np.where(nearer, across, bristle)
-    row = np.clip(np.rint(flat[0].take(stroke) * (height / h)), 0, height - 1).astype(np.int32)
-    column = np.clip(np.rint(flat[1].take(stroke) * (width / w)), 0, width - 1).astype(np.int32)
-    gather = row * np.int32(width) + column
+    gather = _flat_index(
+        flat[0].take(stroke) * (height / h), flat[1].take(stroke) * (width / w), width, height
+    )
     relief = np.sin(bristle * (9.0 / cell) + stroke % 7) * 0.35 + ((stroke * 2654435761) % 97) / 97.0 - 0.5
     relief = relief.astype(np.float32)
     relief += (relief - np.roll(relief, 1, axis=(0, 1))) * np.float32(0.5)
@@ -194,12 +182,39 @@ def _strokes(width: int, height: int, seed: int, size: float) -> tuple[NDArray[n
     return np.ascontiguousarray(gather), np.ascontiguousarray(relief)
 
 
+def _stroke_table(height: int, width: int, cell: float, seed: int) -> Plane:
+    """Return a grid of strokes: middle row and column, direction (cosine, sine), and how far on top."""
+    shape = (math.ceil(height / cell) + 2, math.ceil(width / cell) + 2)
+    rng = generator("strokes", seed)
+    middle_y = (np.arange(shape[0])[:, None] - 0.5 + rng.uniform(-0.45, 0.45, shape)) * cell
+    middle_x = (np.arange(shape[1])[None, :] - 0.5 + rng.uniform(-0.45, 0.45, shape)) * cell
+    scale = 260.0 / height
+    flow = sample(texture(seed ^ 24, 2.6), middle_x * scale, middle_y * scale)
+    angle = (flow - 0.5) * 7.0 + rng.uniform(-0.35, 0.35, shape)
+    over = rng.uniform(0.0, 1.3, shape)
+    return np.stack([middle_y, middle_x, np.cos(angle), np.sin(angle), over]).astype(np.float32)
+
+
+def _flat_index(row: Plane, column: Plane, width: int, height: int) -> NDArray[np.int32]:
+    """Return where rows and columns lie in a flat plane, kept within the picture."""
+    rows = np.clip(np.rint(row), 0, height - 1).astype(np.int32)
+    columns = np.clip(np.rint(column), 0, width - 1).astype(np.int32)
+    return np.asarray(rows * np.int32(width) + columns, dtype=np.int32)
+
+
 def _levels(count: int) -> NDArray[np.uint8]:
     """Return a table that flattens 256 tones to a few, with soft steps between them."""
     tone = np.arange(256, dtype=np.float32) / 255.0 * (count - 1)
     base = np.floor(tone)
     part = np.clip((tone - base - 0.5) * 6.0 + 0.5, 0.0, 1.0)
     return np.asarray(np.rint((base + part) / (count - 1) * 255.0), dtype=np.uint8)
+
+
+def _flatten(pixels: Pixels, levels: NDArray[np.uint8]) -> Pixels:
+    """Bring each pixel's tone to a level and leave its hue alone."""
+    tone = pixels[..., 1]
+    step = levels.take(tone).astype(np.int16) - tone
+    return np.asarray(np.clip(pixels + step[..., None], 0, 255), dtype=np.uint8)
 
 
 def _ink(flat: Pixels, pixels: Pixels) -> Pixels:
@@ -219,6 +234,6 @@ def _bloom(pixels: Pixels) -> Pixels:
     image = Image.fromarray(pixels)
     small = image.resize((max(4, width // 16), max(4, height // 16)), Image.Resampling.BOX)
     light = np.asarray(small).astype(np.int16)
-    light = np.clip((light - 70) * 1, 0, 160).astype(np.uint8)
+    light = np.clip(light - 96, 0, 120).astype(np.uint8)
     glow = np.asarray(Image.fromarray(light).resize((width, height), Image.Resampling.BILINEAR))
-    return np.minimum(pixels.astype(np.uint16) + glow, 255).astype(np.uint8)
+    return np.asarray(np.minimum(pixels.astype(np.uint16) + glow, 255), dtype=np.uint8)

@@ -68,10 +68,14 @@ def outline(plan: RidgePlan, x: Plane) -> _Outline:
     steep = rng.uniform(0.75, 1.25, (count, 2)) * (0.55 + 0.25 * plan.jagged)
     away = x[None, :] - at[:, None].astype(np.float32)
     slopes = tall[:, None] - np.where(away < 0, -away * steep[:, :1], away * steep[:, 1:])
-    owner = np.argmax(slopes, axis=0)
+    # Where two slopes meet, both have a say: on soft hills over a wide valley, on rock at once.
+    nearness = np.exp(
+        (slopes - slopes.max(axis=0)) / (0.004 + 0.05 * plan.relief + 0.05 * (1.0 - plan.jagged))
+    )
+    owner = (nearness * at[:, None]).sum(axis=0) / nearness.sum(axis=0)
     sharp = slopes.max(axis=0) + plan.relief * 0.16 * line(rng, x, plan.frequency * 5.0, 5, 0.55)
     height = plan.crest + plan.relief * soft * (1.0 - plan.jagged) + sharp * plan.jagged
-    return _Outline(np.maximum(height, 0.004).astype(np.float32), at[owner].astype(np.float32))
+    return _Outline(np.maximum(height, 0.004).astype(np.float32), owner.astype(np.float32))
 
 
 def bake_ridge(plan: RidgePlan, geometry: Geometry) -> SoftLayer:
@@ -92,10 +96,10 @@ def bake_ridge(plan: RidgePlan, geometry: Geometry) -> SoftLayer:
     colour = plan.colour[:, None, None] * (1.0 - 0.34 * plan.faces * (1.0 - lit))
     colour = colour + (plan.light - plan.colour)[:, None, None] * (lit * np.float32(0.55 * plan.faces))
     if plan.snow > 0.0:
-        colour = _snowed(plan, colour, lit, x, y, depth, height)
+        colour = _snowed(plan, colour, lit, x, y, depth=depth, height=height)
     air = smoothstep(0.0, 1.0, depth / np.maximum(height, 1e-3)[None, :]) * np.float32(plan.haze_share)
     colour = colour + (plan.haze[:, None, None] - colour) * air
-    return SoftLayer(colour.astype(np.float32), alpha.astype(np.float32), top, plan.parallax)
+    return SoftLayer(colour * alpha, alpha.astype(np.float32), top, plan.parallax)
 
 
 def _faces(plan: RidgePlan, x: Plane, y: Plane, depth: Plane, peak: Plane) -> Plane:
@@ -116,7 +120,7 @@ def _faces(plan: RidgePlan, x: Plane, y: Plane, depth: Plane, peak: Plane) -> Pl
 
 
 def _snowed(
-    plan: RidgePlan, colour: Colours, lit: Plane, x: Plane, y: Plane, depth: Plane, height: Plane
+    plan: RidgePlan, colour: Colours, lit: Plane, x: Plane, y: Plane, *, depth: Plane, height: Plane
 ) -> Colours:
     fall = texture(plan.seed ^ 10, 1.8)
     ragged = sample(fall, x[None, :] * 210.0, y * 210.0) - 0.5

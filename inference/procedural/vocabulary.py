@@ -125,11 +125,13 @@ PHRASES: dict[str, str] = {
 }
 """Two words that mean another thing than each of them."""
 
-DENIALS = frozenset({"no", "without", "not", "without", "never", "без", "нет", "не"})
+DENIALS = frozenset({"no", "without", "not", "never", "без", "нет", "не"})
 """A word after one of these belongs to what is to be avoided."""
 
-IGNORED = frozenset(
-    "a an the of in on at by with and or to from over under above below into through its is are as for very "
-    "beautiful painting picture image photo style и в на с над под за из у по о от до для как".split()
+_SMALL_WORDS = (
+    "a an the of in on at by with and or to from over under above below into through its is are as for "
+    "very beautiful painting picture image photo style "
+    "и в на с над под за из у по о от до для как"
 )
+IGNORED = frozenset(_SMALL_WORDS.split())
 """Words that steer nothing."""

@@ -45,12 +45,12 @@ class Water:
         ones = np.ones_like(x)
         self._long = texture(plan.seed, 2.0)
         self._short = texture(plan.seed ^ 3, 1.5)
-        self._u = np.ascontiguousarray(x * depth * 16.0, dtype=np.float32)
-        self._v = np.ascontiguousarray(depth * 34.0 * ones, dtype=np.float32)
-        self._fine_u, self._fine_v = self._u * 2.2 + 9.0, self._v * 2.0
+        self._u = np.ascontiguousarray(x * depth * 20.0, dtype=np.float32)
+        self._v = np.ascontiguousarray(depth * 62.0 * ones, dtype=np.float32)
+        self._fine_u, self._fine_v = self._u * 2.6 + 9.0, self._v * 2.4
         near = smoothstep(0.0, 0.55, below)
         # Far waves are seen as fine lines, near ones as slopes that carry the image away.
-        self._reach = np.asarray((0.02 + 0.30 * near) * plan.waves * self._height, dtype=np.float32)
+        self._reach = np.asarray((0.02 + 0.22 * near) * plan.waves * self._height, dtype=np.float32)
         self._rows = np.arange(self._top, self._height, dtype=np.float32)[:, None]
         self._columns = np.arange(self._width, dtype=np.float32)[None, :]
         reflect = np.clip(plan.mirror * (1.0 - 0.62 * near), 0.0, 1.0)
@@ -75,8 +75,9 @@ class Water:
     def paint(self, air: Planes, time_s: float) -> None:
         """Fill the rows below the water's top."""
         forth, back = np.float32(turn(time_s, 2.6)), np.float32(turn(time_s, 3.7))
-        slope = sample(self._long, self._u + forth * np.float32(0.4), self._v + forth)
-        short = sample(self._short, self._fine_u - back * np.float32(0.5), self._fine_v + back)
+        right, left = np.float32(turn(time_s, 1.0)), np.float32(turn(time_s, 1.9))
+        slope = sample(self._long, self._u + right, self._v + forth)
+        short = sample(self._short, self._fine_u - left, self._fine_v + back)
         slope -= np.float32(0.5)
         short -= np.float32(0.5)
         slope += short * np.float32(0.7)
@@ -91,12 +92,15 @@ class Water:
         crest = np.clip(slope * np.float32(1.5 * min(self._plan.waves, 1.4)), -0.25, 0.6)
         sparkle = self._sparkles(slope, short)
         whole = air.reshape(3, -1)
+        # What shines itself is mirrored whole: a sun mixed with deep water would look grey.
+        shining = np.clip((whole[1].take(index) - np.float32(226.0)) * np.float32(0.06), 0.0, 1.0)
+        reflect = self._reflect + shining * (np.float32(1.0) - self._reflect)
         for channel in range(3):
             seen = whole[channel].take(index)
             target = air[channel, self._top :]
             deep = self._deep[channel] + crest * self._crest[channel]
             seen -= deep
-            seen *= self._reflect
+            seen *= reflect
             seen += deep
             if sparkle is not None:
                 seen += (self._sparkle[channel] - seen) * sparkle
@@ -105,9 +109,12 @@ class Water:
     def _sparkles(self, slope: Plane, short: Plane) -> Plane | None:
         if self._glitter is None:
             return None
-        facets = slope * np.float32(1.6)
-        facets += short * np.float32(1.2)
-        facets += self._glitter * np.float32(0.42)
-        light = smoothstep(0.22, 0.62, facets)
+        facets = slope * np.float32(1.5)
+        facets += short * np.float32(2.0)
+        facets += self._glitter * np.float32(0.34)
+        light = smoothstep(0.30, 0.62, facets)
+        # Between the facets the path keeps a warm sheen: a mirrored white disc alone would look cold.
+        light *= np.float32(0.62)
+        light += np.float32(0.38)
         light *= self._glitter
         return light

@@ -28,24 +28,28 @@ class Mist:
     """
 
     def __init__(
-        self, seed: int, geometry: Geometry, colour: Colours, middle: float, spread: float, strength: float
+        self, seed: int, geometry: Geometry, colour: Colours, middle: float, spread: float, *, strength: float
     ) -> None:
         top, bottom = geometry.work_row(middle - 2.2 * spread), geometry.work_row(middle + 2.2 * spread)
         self._rows = slice(top, max(bottom, top + 1))
         y = geometry.y[self._rows]
         self._profile = np.asarray(np.exp(-(((y - middle) / spread) ** 2)) * strength, np.float32)
-        self._noise = texture(seed ^ 31, 2.3)
-        self._u, self._v = geometry.x * np.float32(95.0), y * np.float32(260.0)
+        # One texture for every bank of every scene: each reads it elsewhere.
+        self._noise = texture(31, 2.3)
+        self._u = geometry.x * np.float32(95.0) + np.float32(seed % 509)
+        self._v = y * np.float32(260.0) + np.float32(seed // 509 % 509)
         self._colour = colour
 
     def draw(self, air: Planes, time_s: float) -> None:
         """Put it over what is there."""
         drift = np.float32(turn(time_s, 1.7))
-        bank = sample(self._noise, self._u + drift, self._v - drift * np.float32(0.2))
+        rise = np.float32(turn(time_s, 0.34))
+        bank = sample(self._noise, self._u + drift, self._v - rise)
         bank = np.clip((bank - np.float32(0.12)) * np.float32(1.35), 0.0, 1.0)
         bank *= self._profile
-        for plane, colour in zip(air[:, self._rows], self._colour, strict=True):
-            plane += (colour - plane) * bank
+        target = air[:, self._rows]
+        for channel in range(3):
+            target[channel] += (self._colour[channel] - target[channel]) * bank
 
 
 class Rays:
@@ -69,8 +73,8 @@ class Rays:
         light = sample(self._noise, self._angle + drift, zero + np.float32(turn(time_s, 0.8)))
         light = smoothstep(0.38, 0.9, light)
         light *= self._fade
-        for plane, colour in zip(air, self._colour, strict=True):
-            plane += light * colour
+        for channel in range(3):
+            air[channel] += light * self._colour[channel]
 
 
 class Rain:
@@ -78,8 +82,10 @@ class Rain:
 
     def __init__(self, seed: int, geometry: Geometry, strength: float) -> None:
         self._height, self._width = geometry.height, geometry.width
+        # A streak is never thinner than a pixel: on small pictures it has to be fainter instead.
+        strength *= min(1.0, geometry.height / 640.0)
         self._curtains = [
-            self._curtain(seed + index, 0.028 + 0.02 * index, round(150 * geometry.aspect), strength)
+            self._curtain(seed + index, 0.028 + 0.02 * index, round(150 * geometry.spread), strength)
             for index in range(2)
         ]
 
@@ -140,13 +146,14 @@ class Flakes:
         count: int,
         colour: Colours,
         fall: float,
+        *,
         radius: float,
         strength: float,
         glow: bool = False,
     ) -> None:
         rng = generator("flakes", seed)
         self._width, self._height = geometry.width, geometry.height
-        count = max(8, round(count * geometry.aspect))
+        count = max(8, round(count * geometry.spread))
         near = rng.uniform(0.0, 1.0, count) ** 2.2
         self._x, self._y = rng.uniform(0.0, 1.0, count), rng.uniform(0.0, 1.0, count)
         self._pace = fall * (0.35 + 0.9 * near)
@@ -205,4 +212,3 @@ def lightning(seed: int, time_s: float) -> float:
         return 0.0
     apart = (time_s - slot * 7.0 - at) / 0.45
     return float(math.exp(-apart * apart)) * float(rng.uniform(0.4, 1.0))
-

@@ -48,8 +48,8 @@ class Brief:
         colours: Keys of `palettes.NAMED` that the palette moves towards, in their order.
         avoided: Everything that the negative prompt and "no …" name: kinds as above.
         avoided_colours: Keys of `palettes.NAMED` that the palette moves away from.
-        seed: 64 bits from the request's seed, the place and the unknown words. Known words are
-            not in it, so that "sea at dawn" and "sea at night" are the same sea.
+        seed: 64 bits from the request's seed, the place, the subjects and the unknown words. Light,
+            weather and colours are not in it, so that "sea at dawn" and "sea at night" are the same sea.
     """
 
     place: str
@@ -77,15 +77,16 @@ def read(prompt: str, negative_prompt: str = "", seed: int = 0) -> Brief:
     places = tuple(place for place in wanted.places if place not in avoided)
     lights = tuple(light for light in wanted.lights if light not in avoided)
     place = places[0] if places else "abstract"
+    subjects = (wanted.subjects | frozenset(places[1:])) - avoided
     return Brief(
         place=place,
         light=_strongest(lights),
         weather=wanted.weather - avoided,
-        subjects=(wanted.subjects | frozenset(places[1:])) - avoided,
+        subjects=subjects,
         colours=tuple(colour for colour in wanted.colours if colour not in unwanted.colours),
         avoided=avoided,
         avoided_colours=unwanted.colours,
-        seed=digest("brief", seed, place, *sorted(wanted.unknown)),
+        seed=digest("brief", seed, place, *sorted(subjects), "with", *sorted(wanted.unknown)),
     )
 
 
@@ -132,26 +133,25 @@ def _meaning(words: tuple[str, ...]) -> Meaning:
     )
 
 
-@functools.lru_cache(maxsize=4096)
-def _kinds(word: str) -> tuple[tuple[str, str], ...]:
-    """Return what a word means: pairs of kind and name."""
-    return tuple((kind, name) for kind, name, pattern in _patterns() if pattern.fullmatch(word))
-
-
-@functools.cache
-def _patterns() -> tuple[tuple[str, str, re.Pattern[str]], ...]:
-    tables: tuple[tuple[str, Mapping[str, str]], ...] = (
-        ("place", vocabulary.PLACES),
-        ("light", vocabulary.LIGHT),
-        ("weather", vocabulary.WEATHER),
-        ("subject", vocabulary.SUBJECTS),
-        ("colour", vocabulary.COLOURS),
-    )
-    return tuple((kind, name, _pattern(stems)) for kind, table in tables for name, stems in table.items())
-
-
 def _pattern(stems: str) -> re.Pattern[str]:
     english, russian = stems.split("|")
     return re.compile(
         f"(?:{'|'.join(english.split())}){_ENGLISH_ENDING}|(?:{'|'.join(russian.split())}){_RUSSIAN_ENDING}"
     )
+
+
+_TABLES: tuple[tuple[str, Mapping[str, str]], ...] = (
+    ("place", vocabulary.PLACES),
+    ("light", vocabulary.LIGHT),
+    ("weather", vocabulary.WEATHER),
+    ("subject", vocabulary.SUBJECTS),
+    ("colour", vocabulary.COLOURS),
+)
+# Compiled on import: it takes longer than a frame may.
+_PATTERNS = tuple((kind, name, _pattern(stems)) for kind, table in _TABLES for name, stems in table.items())
+
+
+@functools.lru_cache(maxsize=4096)
+def _kinds(word: str) -> tuple[tuple[str, str], ...]:
+    """Return what a word means: pairs of kind and name."""
+    return tuple((kind, name) for kind, name, pattern in _PATTERNS if pattern.fullmatch(word))

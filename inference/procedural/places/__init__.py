@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..scene import Parts
-from ..setting import Setting
+from inference.procedural.scene import Parts
+from inference.procedural.setting import Setting
+
 from . import abstract, city, desert, flowers, forest, mountain, sea, space
 
 

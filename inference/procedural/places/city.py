@@ -1,4 +1,4 @@
-"""A city: towers behind towers over water or a wet street, windows that come and go."""
+"""A city: towers behind towers over dark water that takes their lights."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..cutouts import Cutout
-from ..layers import Geometry
-from ..palettes import Colours, mix
-from ..scene import Parts
-from ..setting import Setting, add_crisp, add_mist, add_soft, add_weather, place_sky
-from ..water import Water, WaterPlan
+from inference.procedural.cutouts import Cutout
+from inference.procedural.layers import Geometry
+from inference.procedural.palettes import Colours, mix
+from inference.procedural.scene import Parts
+from inference.procedural.setting import Setting, add_crisp, add_mist, add_soft, add_weather, place_sky
+from inference.procedural.water import Water, WaterPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,18 @@ def paint(setting: Setting, parts: Parts) -> None:
         colour = mix(mix(palette.far, palette.horizon, 0.5), palette.near, 0.15 + 0.75 * near)
         towers = _towers(setting.rng(f"row {index}"), setting.geometry, shore, near)
         soft = Cutout(setting.geometry, 0.05, shore + 0.002, colour, soft=True)
-        _draw(setting, soft, towers, colour, near, index)
+        _draw(setting, soft, towers, colour, near, index=index)
         add_soft(setting, parts, soft.faded(0.12 + 0.3 * near, palette.horizon, 0.5 - 0.36 * near))
         if index < 2:
-            add_mist(setting, parts, f"haze {index}", shore - 0.05, 0.07, 0.42)
+            add_mist(setting, parts, f"haze {index}", shore - 0.05, 0.07, strength=0.42)
     water = Water(
         WaterPlan(
-            setting.seed("river"), palette, shore, mirror=0.95, waves=0.75, light_x=sky.disc[0] if sky.disc else None
+            setting.seed("river"),
+            palette,
+            shore,
+            mirror=0.95,
+            waves=0.75,
+            light_x=sky.disc[0] if sky.disc else None,
         ),
         setting.geometry,
     )
@@ -48,7 +53,7 @@ def paint(setting: Setting, parts: Parts) -> None:
     # The nearest row once more at full size: its windows deserve sharp edges.
     crisp = Cutout(setting.geometry, 0.05, shore + 0.004, palette.near)
     colour = mix(mix(palette.far, palette.horizon, 0.5), palette.near, 0.9)
-    _draw(setting, crisp, towers, colour, 1.0, 2)
+    _draw(setting, crisp, towers, colour, 1.0, index=2)
     crisp.rectangle(-crisp.half_width, shore - 0.006, crisp.half_width, shore + 0.004, palette.near)
     add_crisp(parts, crisp.crisp(setting.corners, 0.42))
     add_weather(setting, parts)
@@ -71,11 +76,13 @@ def _towers(rng: np.random.Generator, geometry: Geometry, shore: float, near: fl
 
 
 def _draw(
-    setting: Setting, sheet: Cutout, towers: list[_Tower], colour: Colours, near: float, index: int
+    setting: Setting, sheet: Cutout, towers: list[_Tower], colour: Colours, near: float, *, index: int
 ) -> None:
     rng = setting.rng(f"windows {index}")
     palette = setting.palette
-    lit_share = {"night": 0.42, "neon": 0.5, "dusk": 0.34, "aurora": 0.4, "sunset": 0.2}.get(setting.light, 0.07)
+    lit_share = {"night": 0.42, "neon": 0.5, "dusk": 0.34, "aurora": 0.4, "sunset": 0.2}.get(
+        setting.light, 0.07
+    )
     glass = [
         mix(palette.accent, palette.disc, 0.25),
         palette.accent,
@@ -88,7 +95,7 @@ def _draw(
         side = mix(shade, palette.glow, 0.10 + 0.05 * (1.0 - near))
         sheet.rectangle(tower.left, tower.top, tower.left + (tower.right - tower.left) * 0.16, 1.0, side)
         _crown(sheet, tower, shade)
-        _windows(sheet, tower, glass, shade, lit_share * (0.45 + 0.55 * near), near, rng)
+        _windows(sheet, tower, glass, shade, lit_share * (0.45 + 0.55 * near), near=near, rng=rng)
         if near == 1.0 and setting.is_dark and rng.uniform() < 0.22:
             _sign(sheet, tower, [palette.glow, palette.accent, palette.horizon], rng)
 
@@ -100,12 +107,20 @@ def _crown(sheet: Cutout, tower: _Tower, colour: Colours) -> None:
         sheet.rectangle(middle - width * 0.16, tower.top - 0.04, middle + width * 0.16, tower.top, colour)
     elif tower.crown == 2:
         sheet.polygon(
-            [(middle - width * 0.22, tower.top), (middle, tower.top - 0.09), (middle + width * 0.22, tower.top)],
+            [
+                (middle - width * 0.22, tower.top),
+                (middle, tower.top - 0.09),
+                (middle + width * 0.22, tower.top),
+            ],
             colour,
         )
     elif tower.crown == 3:
         sheet.polygon(
-            [(tower.left, tower.top + 0.001), (tower.right, tower.top - 0.03), (tower.right, tower.top + 0.001)],
+            [
+                (tower.left, tower.top + 0.001),
+                (tower.right, tower.top - 0.03),
+                (tower.right, tower.top + 0.001),
+            ],
             colour,
         )
 
@@ -116,6 +131,7 @@ def _windows(
     glass: list[Colours],
     wall: Colours,
     lit_share: float,
+    *,
     near: float,
     rng: np.random.Generator,
 ) -> None:
@@ -135,7 +151,11 @@ def _windows(
             on = lit[row, column] < share
             if not on and near < 1.0:
                 continue
-            colour = mix_quick(wall, glass[pick[row, column]], 0.55 + 0.45 * near * float(floors[row])) if on else unlit
+            colour = (
+                mix_quick(wall, glass[pick[row, column]], 0.55 + 0.45 * near * float(floors[row]))
+                if on
+                else unlit
+            )
             x = start + column * pitch_x
             sheet.rectangle(x + pitch_x * 0.2, y, x + pitch_x * 0.75, y + pitch_y * 0.52, colour)
 
@@ -150,4 +170,3 @@ def _sign(sheet: Cutout, tower: _Tower, colours: list[Colours], rng: np.random.G
     x = tower.left + (tower.right - tower.left) * float(rng.uniform(0.2, 0.7))
     y = tower.top + float(rng.uniform(0.02, 0.06))
     sheet.rectangle(x, y, x + 0.009, y + float(rng.uniform(0.03, 0.07)), colour)
-

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import figures
-from ..cutouts import Cutout
-from ..layers import SoftLayer, margin_px
-from ..noise import line, sample, smoothstep, texture
-from ..palettes import Colours, mix
-from ..scene import Parts
-from ..setting import Setting, add_crisp, add_mist, add_ridge, add_soft, add_weather, place_sky
-from ..terrain import RidgePlan
+from inference.procedural import figures
+from inference.procedural.cutouts import Cutout
+from inference.procedural.layers import SoftLayer, margin_px
+from inference.procedural.noise import line, sample, smoothstep, texture
+from inference.procedural.palettes import Colours, mix
+from inference.procedural.scene import Parts
+from inference.procedural.setting import (
+    Setting,
+    add_crisp,
+    add_mist,
+    add_ridge,
+    add_soft,
+    add_weather,
+    place_sky,
+)
+from inference.procedural.terrain import RidgePlan
 
 
 def paint(setting: Setting, parts: Parts) -> None:
@@ -47,21 +55,23 @@ def paint(setting: Setting, parts: Parts) -> None:
         near = index / (count - 1)
         lit = mix(mix(sand, palette.horizon, 0.55), sand, near**0.7)
         dark = mix(mix(palette.far, sand, 0.35), mix(palette.near, sand, 0.22), near**0.7)
-        add_soft(setting, parts, _dune(setting, index, near, lit, dark, light_from))
+        add_soft(setting, parts, _dune(setting, index, near, lit, dark, light_from=light_from))
         if index < 2:
-            add_mist(setting, parts, f"dust {index}", horizon + 0.02, 0.03, 0.35)
+            add_mist(setting, parts, f"dust {index}", horizon + 0.02, 0.03, strength=0.35)
     _figures(setting, parts)
     add_weather(setting, parts)
 
 
 def _dune(
-    setting: Setting, index: int, near: float, lit: Colours, dark: Colours, light_from: float
+    setting: Setting, index: int, near: float, lit: Colours, dark: Colours, *, light_from: float
 ) -> SoftLayer:
     """Bake one dune: its crest line, and a slip face that winds down from it."""
     geometry = setting.geometry
     margin = margin_px(geometry.work_height)
     columns = geometry.work_width + 2 * margin
-    x = (((np.arange(columns) - margin + 0.5) / geometry.work_width - 0.5) * geometry.aspect).astype(np.float32)
+    x = (((np.arange(columns) - margin + 0.5) / geometry.work_width - 0.5) * geometry.aspect).astype(
+        np.float32
+    )
     rng = setting.rng(f"dune {index}")
     middle = 0.565 + 0.30 * near**1.25
     swell = line(rng, x, 1.1 + 0.5 * (1.0 - near), 2, 0.4)
@@ -72,15 +82,17 @@ def _dune(
     # Where the crest falls away from the light lies shadow; its edge winds as it comes down.
     wind = texture(setting.seed(f"wind {index}"), 2.6)
     winding = sample(wind, x[None, :] * 60.0, y * 90.0) - 0.5
-    slope = np.gradient(crest, x)[None, :] * light_from
-    side = slope * 3.2 + winding * 1.9 + depth * (2.2 - 1.2 * near)
-    light = smoothstep(-0.22, 0.30, side)
+    slope = np.gradient(crest, x) * light_from
+    reach = depth * (1.1 * light_from) + winding * np.minimum(depth * 5.0, 1.0) * 0.7
+    column = np.arange(columns) + reach * (columns / geometry.aspect)
+    side = slope.take(np.clip(column, 0, columns - 1).astype(np.intp)) * 3.2 + depth * (1.6 - 0.9 * near)
+    light = smoothstep(-0.16, 0.20, side.astype(np.float32))
     ripple = np.sin((y * 620.0 + winding * 60.0 + x[None, :] * 90.0) / (0.6 + 1.1 * near))
     light = light * (1.0 - 0.16 * near) + (ripple * np.float32(0.045 * near)).astype(np.float32)
     light += np.exp(-depth / 0.006) * 0.22
     colour = dark[:, None, None] + (lit - dark)[:, None, None] * np.clip(light, 0.0, 1.1)
     alpha = np.clip(depth * geometry.work_height + 0.5, 0.0, 1.0)
-    return SoftLayer(colour.astype(np.float32), alpha.astype(np.float32), top, 0.15 + 0.6 * near)
+    return SoftLayer(colour * alpha, alpha.astype(np.float32), top, 0.15 + 0.6 * near)
 
 
 def _figures(setting: Setting, parts: Parts) -> None:
@@ -93,7 +105,9 @@ def _figures(setting: Setting, parts: Parts) -> None:
     edge = 0.5 * setting.geometry.aspect
     if "palms" in brief.subjects:
         for index in range(4):
-            figures.palm(sheet, side * (edge - 0.1 - 0.11 * index), 0.84, 0.34 - 0.04 * index, palette.near, rng)
+            figures.palm(
+                sheet, side * (edge - 0.1 - 0.11 * index), 0.84, 0.34 - 0.04 * index, palette.near, rng=rng
+            )
     if "cactus" in brief.subjects:
         x, foot = side * (edge - 0.16), 0.88
         sheet.stroke([(x, foot), (x, foot - 0.26)], 0.032, palette.near)
@@ -104,5 +118,5 @@ def _figures(setting: Setting, parts: Parts) -> None:
             sheet.ellipse(x + arm * 0.055, foot - low - 0.09, 0.011, 0.011, palette.near)
             sheet.ellipse(x + arm * 0.055, foot - low, 0.011, 0.011, palette.near)
     if "birds" in brief.subjects:
-        figures.birds(sheet, -side * 0.2, 0.3, 0.02, palette.near, rng)
+        figures.birds(sheet, -side * 0.2, 0.3, 0.02, palette.near, rng=rng)
     add_crisp(parts, sheet.crisp(setting.corners, 0.8))

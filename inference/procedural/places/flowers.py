@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import figures
-from ..cutouts import Cutout
-from ..noise import line
-from ..palettes import NAMED, Colours, mix
-from ..scene import Parts
-from ..setting import Setting, add_crisp, add_mist, add_ridge, add_soft, add_weather, place_sky
-from ..terrain import RidgePlan
-from ..weather import Flakes
+from inference.procedural import figures
+from inference.procedural.cutouts import Cutout
+from inference.procedural.noise import line
+from inference.procedural.palettes import NAMED, Colours, mix
+from inference.procedural.scene import Parts
+from inference.procedural.setting import (
+    Setting,
+    add_crisp,
+    add_mist,
+    add_ridge,
+    add_soft,
+    add_weather,
+    place_sky,
+)
+from inference.procedural.terrain import RidgePlan
+from inference.procedural.weather import Flakes
 
 
 _PETALS = ("red", "pink", "yellow", "white", "lavender", "coral", "violet", "blue")
@@ -20,20 +28,31 @@ _PETALS = ("red", "pink", "yellow", "white", "lavender", "coral", "violet", "blu
 def paint(setting: Setting, parts: Parts) -> None:
     """Fill a scene with flowers."""
     palette = setting.palette
-    horizon = setting.chance("horizon", 0.42, 0.52)
+    horizon = _horizon(setting)
     place_sky(setting, parts, horizon)
     green = _green(setting)
     _hills(setting, parts, horizon, green)
-    add_mist(setting, parts, "meadow mist", horizon + 0.015, 0.03, 0.4)
+    add_mist(setting, parts, "meadow mist", horizon + 0.015, 0.03, strength=0.4)
     petals = _petals(setting)
     for index in range(4):
-        _band(setting, parts, horizon, index, green, petals)
+        _band(setting, parts, index, green, petals)
     _near(setting, parts, green, petals)
     drifting = mix(petals[0], palette.cloud, 0.3)
-    flakes = Flakes(setting.seed("petals"), setting.geometry, 16, drifting, 0.018, 0.0055, 0.85)
+    flakes = Flakes(
+        setting.seed("petals"), setting.geometry, 16, drifting, 0.018, radius=0.0055, strength=0.85
+    )
     if "snow" not in setting.brief.weather:
         parts.crisp.append(flakes.draw)
     add_weather(setting, parts)
+
+
+def _horizon(setting: Setting) -> float:
+    return setting.chance("horizon", 0.42, 0.52)
+
+
+def _strip_top(setting: Setting, index: int) -> float:
+    """Return where a strip of the meadow begins, of the picture's height."""
+    return float(_horizon(setting) + 0.01 + 0.30 * (index / 3.0) ** 1.35)
 
 
 def _green(setting: Setting) -> Colours:
@@ -55,7 +74,10 @@ def _petals(setting: Setting) -> list[Colours]:
         start = int(rng.integers(0, len(choice)))
         named = [choice[start], choice[(start + int(rng.integers(1, 4))) % len(choice)]]
     night = 0.5 if setting.is_dark else 0.12
-    light = [mix(NAMED[name], setting.palette.shade if setting.is_dark else setting.palette.glow, night) for name in named]
+    light = [
+        mix(NAMED[name], setting.palette.shade if setting.is_dark else setting.palette.glow, night)
+        for name in named
+    ]
     return [*light, mix(light[0], setting.palette.accent, 0.4)]
 
 
@@ -84,36 +106,67 @@ def _hills(setting: Setting, parts: Parts, horizon: float, green: Colours) -> No
         )
 
 
-def _band(
-    setting: Setting, parts: Parts, horizon: float, index: int, green: Colours, petals: list[Colours]
-) -> None:
+def _band(setting: Setting, parts: Parts, index: int, green: Colours, petals: list[Colours]) -> None:
     """Paint one strip of the meadow; nearer strips have larger flowers."""
     rng = setting.rng(f"band {index}")
     near = index / 3.0
-    top = horizon + 0.01 + 0.30 * near**1.35
-    ground = mix(mix(green, setting.palette.horizon, 0.36), mix(green, setting.palette.near, 0.42), near)
+    top = _strip_top(setting, index)
+    ground = _ground(setting, near, green)
     sheet = Cutout(setting.geometry, top - 0.05, 1.0, ground, soft=True)
     x = np.linspace(-sheet.half_width, sheet.half_width, 200).astype(np.float32)
     edge = (top + 0.012 * line(rng, x, 2.0 + index, 4)).astype(np.float32)
-    sheet.skyline(edge, x, ground)
+    # The strip begins in the colour of the one behind it, so that no step shows.
+    behind = _ground(setting, max(0.0, near - 1.0 / 3.0), green)
+    for part in np.linspace(0.0, 1.0, 14).tolist():
+        sheet.skyline(edge + np.float32(part * 0.16), x, mix(behind, ground, part))
+    _scatter(setting, sheet, index, green, petals)
+    add_soft(setting, parts, sheet.faded(0.2 + 0.4 * near, setting.palette.near, 0.0))
+
+
+def _ground(setting: Setting, near: float, green: Colours) -> Colours:
+    palette = setting.palette
+    return mix(mix(green, palette.horizon, 0.36), mix(green, palette.near, 0.42), near)
+
+
+def _scatter(setting: Setting, sheet: Cutout, index: int, green: Colours, petals: list[Colours]) -> None:
+    """Scatter a strip's flowers and stalks, in drifts of one colour."""
+    rng = setting.rng(f"flowers {index}")
+    near = index / 3.0
+    top = _strip_top(setting, index)
     size = 0.0035 + 0.012 * near**1.3
-    count = round((950 - 560 * near) * setting.geometry.aspect)
-    drift = line(setting.rng(f"drifts {index}"), (xs := rng.uniform(-1, 1, count).astype(np.float32)) * sheet.half_width, 3.0, 3)
+    count = round((950 - 560 * near) * setting.geometry.spread)
+    drift = line(
+        setting.rng(f"drifts {index}"),
+        (xs := rng.uniform(-1, 1, count).astype(np.float32)) * sheet.half_width,
+        3.0,
+        3,
+    )
     depth = np.sort(rng.uniform(0.0, 1.0, count) ** 1.2)
     shades = [mix(green, setting.palette.glow, 0.2), mix(green, setting.palette.near, 0.3)]
-    for at, down, patch, dice in zip((xs * sheet.half_width).tolist(), depth.tolist(), drift.tolist(), rng.uniform(0, 1, count).tolist(), strict=True):
-        y = float(np.interp(at, x, edge)) + 0.004 + down * (0.12 + 0.12 * near)
+    for at, down, patch, dice in zip(
+        (xs * sheet.half_width).tolist(),
+        depth.tolist(),
+        drift.tolist(),
+        rng.uniform(0, 1, count).tolist(),
+        strict=True,
+    ):
+        y = top + 0.006 + down * (0.13 + 0.12 * near)
         grown = size * (0.7 + 0.9 * down)
         if dice < 0.35:
-            sheet.stroke([(at, y), (at + grown * (dice - 0.17), y - grown * 3.0)], grown * 0.3, shades[int(dice * 40) % 2])
+            sheet.stroke(
+                [(at, y), (at + grown * (dice - 0.17), y - grown * 3.0)],
+                grown * 0.3,
+                shades[int(dice * 40) % 2],
+            )
             continue
         pick = 0 if patch > 0.12 else 1 if patch < -0.12 else 2
         colour = petals[min(pick, len(petals) - 1)]
         colour = colour * np.float32(0.78 + 0.3 * dice)
         sheet.ellipse(at, y, grown, grown * 0.72, colour)
         if near > 0.5:
-            sheet.ellipse(at, y - grown * 0.1, grown * 0.35, grown * 0.25, mix_quick(colour, setting.palette.glow, 0.5))
-    add_soft(setting, parts, sheet.faded(0.2 + 0.4 * near, setting.palette.near, 0.25 * near))
+            sheet.ellipse(
+                at, y - grown * 0.1, grown * 0.35, grown * 0.25, mix_quick(colour, setting.palette.glow, 0.5)
+            )
 
 
 def mix_quick(first: Colours, second: Colours, share: float) -> Colours:
@@ -126,11 +179,21 @@ def _near(setting: Setting, parts: Parts, green: Colours, petals: list[Colours])
     rng = setting.rng("near flowers")
     dark = mix(green, palette.near, 0.6)
     sheet = Cutout(geometry, 0.5, 1.0, dark)
-    figures.grass(sheet, 1.02, 0.2, round(260 * geometry.aspect), [dark, mix(green, palette.near, 0.35), mix(green, palette.glow, 0.15)], rng)
-    count = round(22 * geometry.aspect)
+    figures.grass(
+        sheet,
+        1.02,
+        0.2,
+        round(260 * geometry.spread),
+        [dark, mix(green, palette.near, 0.35), mix(green, palette.glow, 0.15)],
+        rng=rng,
+    )
+    count = round(22 * geometry.spread)
     heart = mix(NAMED["yellow"], palette.near, 0.3)
     cup = rng.uniform() < 0.4
-    spots = sorted(((float(rng.uniform(0.70, 0.97)), float(rng.uniform(-1.0, 1.0))) for _ in range(count)), key=lambda spot: spot[0])
+    spots = sorted(
+        ((float(rng.uniform(0.70, 0.97)), float(rng.uniform(-1.0, 1.0))) for _ in range(count)),
+        key=lambda spot: spot[0],
+    )
     for y, part in spots:
         x = part * sheet.half_width
         size = 0.026 + 0.085 * max(0.0, y - 0.68) * float(rng.uniform(0.8, 1.2)) / 0.3
@@ -140,6 +203,17 @@ def _near(setting: Setting, parts: Parts, green: Colours, petals: list[Colours])
         if cup:
             figures.tulip(sheet, x, y, size * 0.62, colour)
         else:
-            figures.blossom(sheet, x, y, size * 0.72, colour, heart, int(rng.integers(5, 9)), float(rng.uniform(0, 6)))
-    figures.grass(sheet, 1.02, 0.09, round(150 * geometry.aspect), [dark, mix(dark, palette.near, 0.5)], rng)
+            figures.blossom(
+                sheet,
+                x,
+                y,
+                size * 0.72,
+                colour,
+                heart=heart,
+                petals=int(rng.integers(5, 9)),
+                turn=float(rng.uniform(0, 6)),
+            )
+    figures.grass(
+        sheet, 1.02, 0.09, round(150 * geometry.spread), [dark, mix(dark, palette.near, 0.5)], rng=rng
+    )
     add_crisp(parts, sheet.crisp(setting.corners))

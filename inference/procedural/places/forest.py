@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import figures
-from ..cutouts import Cutout
-from ..noise import line
-from ..palettes import Colours, mix
-from ..scene import Parts
-from ..setting import Setting, add_crisp, add_mist, add_soft, add_weather, place_sky
-from ..weather import Flakes, Rays
+from inference.procedural import figures
+from inference.procedural.cutouts import Cutout
+from inference.procedural.noise import line
+from inference.procedural.palettes import Colours, mix
+from inference.procedural.scene import Parts
+from inference.procedural.setting import Setting, add_crisp, add_mist, add_soft, add_weather, place_sky
+from inference.procedural.weather import Flakes, Rays
 
 
 def paint(setting: Setting, parts: Parts) -> None:
@@ -23,26 +23,37 @@ def paint(setting: Setting, parts: Parts) -> None:
     for index in range(rows):
         near = index / (rows - 1)
         air = mix(palette.horizon, palette.far, 0.25 + 0.4 * near)
-        colour = mix(air, mix(palette.near, palette.far, 0.12), 0.16 + 0.78 * near**1.1)
-        _row(setting, parts, index, near, colour, mix(colour, floor, 0.75 * near if snowy else 0.3))
+        colour = mix(
+            air, mix(palette.near, palette.far, 0.12), 0.16 + (0.62 if setting.is_dark else 0.78) * near**1.1
+        )
+        _row(setting, parts, index, near, colour, floor=mix(colour, floor, 0.75 * near if snowy else 0.3))
         if index < rows - 1:
-            add_mist(setting, parts, f"mist {index}", 0.66 + 0.07 * index, 0.06, 0.62 - 0.10 * index)
+            add_mist(setting, parts, f"mist {index}", 0.66 + 0.07 * index, 0.06, strength=0.62 - 0.10 * index)
     source = (setting.chance("sun", -0.16, 0.16) * setting.geometry.aspect, 0.02)
-    rays = Rays(setting.seed("rays"), setting.geometry, palette.glow * np.float32(0.62), source, 0.85)
+    rays = Rays(
+        setting.seed("rays"),
+        setting.geometry,
+        palette.glow * np.float32(0.62),
+        source,
+        0.4 if setting.is_dark else 0.85,
+    )
     if not {"rain", "storm"} & brief.weather:
         parts.soft.append(rays.draw)
     _near(setting, parts, floor)
     if not snowy and "fireflies" not in brief.weather and "fireflies" not in brief.avoided:
         dust = mix(palette.glow, palette.accent, 0.35 if not setting.is_dark else 0.7)
-        motes = Flakes(setting.seed("motes"), setting.geometry, 42, dust, -0.006, 0.0042, 0.7, glow=True)
+        motes = Flakes(
+            setting.seed("motes"), setting.geometry, 46, dust, -0.006, radius=0.0052, strength=0.8, glow=True
+        )
         parts.crisp.append(motes.draw)
     add_weather(setting, parts)
 
 
-def _row(setting: Setting, parts: Parts, index: int, near: float, colour: Colours, floor: Colours) -> None:
+def _row(setting: Setting, parts: Parts, index: int, near: float, colour: Colours, *, floor: Colours) -> None:
     rng = setting.rng(f"row {index}")
     foot = 0.70 + 0.17 * near
-    sheet = Cutout(setting.geometry, 0.0, 1.0, colour, soft=True)
+    birches = "birches" in setting.brief.subjects
+    sheet = Cutout(setting.geometry, 0.0 if birches else foot - 0.5 - 0.45 * near, 1.0, colour, soft=True)
     x = np.linspace(-sheet.half_width, sheet.half_width, 240).astype(np.float32)
     ground = foot + 0.02 * line(rng, x, 1.8, 4)
     count = round((64 - 42 * near) * max(0.6, setting.geometry.aspect))
@@ -54,10 +65,12 @@ def _row(setting: Setting, parts: Parts, index: int, near: float, colour: Colour
             continue
         y = float(np.interp(at, x, ground)) + 0.01
         tall = (0.20 + 0.36 * near) * float(rng.uniform(0.55, 1.3)) * (0.75 + min(0.9, gap * 1.1))
-        if "birches" in setting.brief.subjects:
-            figures.birch(sheet, at, y, 0.008 + 0.022 * near, mix(colour, setting.palette.cloud, 0.7), colour)
+        if birches:
+            figures.birch(
+                sheet, at, y, 0.008 + 0.022 * near, mix(colour, setting.palette.cloud, 0.7), dark=colour
+            )
         else:
-            figures.pine(sheet, at, y, tall, colour, rng)
+            figures.pine(sheet, at, y, tall, colour, rng=rng)
     sheet.skyline(ground.astype(np.float32), x, floor)
     add_soft(setting, parts, sheet.faded(0.15 + 0.45 * near, setting.palette.horizon, 0.30 * (1.0 - near)))
 
@@ -70,26 +83,32 @@ def _near(setting: Setting, parts: Parts, floor: Colours) -> None:
     edge = 0.5 * geometry.aspect
     for side in (-1.0, 1.0):
         for index in range(2):
-            x = side * (edge - 0.02 - 0.13 * index - float(rng.uniform(0.0, 0.05)))
+            stem = side * (edge - 0.02 - 0.13 * index - float(rng.uniform(0.0, 0.05)))
             width = (0.085 - 0.035 * index) * float(rng.uniform(0.8, 1.2))
             if "birches" in brief.subjects:
-                figures.birch(sheet, x, 0.97, width * 0.8, mix(palette.cloud, palette.near, 0.25), dark)
+                figures.birch(
+                    sheet, stem, 0.97, width * 0.8, mix(palette.cloud, palette.near, 0.25), dark=dark
+                )
             else:
-                figures.trunk(sheet, x, 0.965, width, dark, rng)
+                figures.trunk(sheet, stem, 0.965, width, dark, rng=rng)
     x = np.linspace(-sheet.half_width, sheet.half_width, 300).astype(np.float32)
     ground = 0.945 + 0.016 * line(rng, x, 3.0, 5) - 0.03 * (np.abs(x) / edge) ** 2
     snowy = "snow" in brief.weather
     ink = mix(floor, palette.near, 0.35) if snowy else dark
     sheet.skyline(ground.astype(np.float32), x, ink)
     if not snowy:
-        figures.grass(sheet, 0.965, 0.075, round(330 * geometry.aspect), [dark, mix(dark, palette.far, 0.16)], rng)
+        figures.grass(
+            sheet, 0.965, 0.075, round(330 * geometry.spread), [dark, mix(dark, palette.far, 0.16)], rng=rng
+        )
     at = setting.chance("figure", 0.02, 0.10) * geometry.aspect
     foot = float(np.interp(at, x, ground)) + 0.008
     if "fox" in brief.subjects:
         coat = mix(mix(palette.accent, np.array([210, 96, 30], np.float32), 0.65), palette.near, 0.25)
-        figures.fox(sheet, at, foot, 0.16, coat, palette.cloud)
+        figures.fox(sheet, at, foot, 0.16, coat, light=palette.cloud)
     if "deer" in brief.subjects:
         figures.deer(sheet, at - 0.12, foot - 0.01, 0.2, mix(palette.near, palette.far, 0.1))
     if "cabin" in brief.subjects:
-        figures.cabin(sheet, at - 0.1, foot - 0.01, 0.16, mix(palette.near, palette.far, 0.15), palette.accent)
+        figures.cabin(
+            sheet, at - 0.1, foot - 0.01, 0.16, mix(palette.near, palette.far, 0.15), window=palette.accent
+        )
     add_crisp(parts, sheet.crisp(setting.corners))

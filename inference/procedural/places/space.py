@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-from .. import palettes
-from ..layers import Planes
-from ..noise import Plane, sample, smoothstep, texture, turn
-from ..palettes import Colours, mix
-from ..scene import Parts
-from ..setting import Setting, add_weather
-from ..sky import SkyPlan, Stars
+from inference.procedural import palettes
+from inference.procedural.layers import Planes
+from inference.procedural.noise import Plane, sample, smoothstep, texture, turn
+from inference.procedural.palettes import Colours, mix
+from inference.procedural.scene import Parts
+from inference.procedural.setting import Setting, add_weather
+from inference.procedural.sky import SkyPlan, Stars
 
 
 def paint(setting: Setting, parts: Parts) -> None:
@@ -49,7 +49,14 @@ class _Nebula:
         night = mix(palette.zenith, np.zeros(3, np.float32), 0.72)
         deep = mix(palette.middle, np.zeros(3, np.float32), 0.30)
         bright = mix(palette.glow, palette.disc, 0.55)
-        stops = [night, mix(night, deep, 0.6), deep, palette.horizon, mix(palette.horizon, palette.glow, 0.6), bright]
+        stops = [
+            night,
+            mix(night, deep, 0.6),
+            deep,
+            palette.horizon,
+            mix(palette.horizon, palette.glow, 0.6),
+            bright,
+        ]
         at = np.linspace(0.0, 1.0, 512, dtype=np.float32)
         self._tones = palettes.ramp(stops, [0.0, 0.2, 0.42, 0.66, 0.84, 1.0], at).T.copy()
         other = mix(palette.accent, palette.cloud, 0.3)
@@ -65,7 +72,9 @@ class _Nebula:
         bend = sample(self._bend, self._u + slow, self._v - slow)
         bend -= np.float32(0.5)
         gas = sample(self._gas, self._u + bend * np.float32(70.0) + quick, self._v + bend * np.float32(46.0))
-        dust = sample(self._dust, self._u * np.float32(2.1) - bend * np.float32(90.0), self._v * np.float32(2.1) + slow)
+        dust = sample(
+            self._dust, self._u * np.float32(2.1) - bend * np.float32(90.0), self._v * np.float32(2.1) + slow
+        )
         light = gas + bend * np.float32(0.35)
         light += self._band * np.float32(0.34)
         light -= smoothstep(0.48, 0.86, dust) * np.float32(0.26)
@@ -101,22 +110,28 @@ class _Planet:
         face = self._face(palette.far, palette.glow, palette.accent, bands)
         colour = face * (0.03 + 0.97 * light)
         rim = np.exp(-(((distance - 1.0) / 0.045) ** 2)) * np.clip(-side * x * 0.8 - y * 0.5 + 0.25, 0.0, 1.0)
-        halo = np.exp(-np.maximum(distance - 1.0, 0.0) / 0.12) * np.clip(-side * x * 0.6 - y * 0.4 + 0.2, 0.0, 1.0)
+        halo = np.exp(-np.maximum(distance - 1.0, 0.0) / 0.12) * np.clip(
+            -side * x * 0.6 - y * 0.4 + 0.2, 0.0, 1.0
+        )
         glow = palette.glow[:, None, None] * (rim * 0.55 + halo * 0.28 * (distance > 1.0))
         keep = 1.0 - disc
         add = colour * disc + glow
         if "ring" in setting.brief.subjects or setting.chance("ring", 0, 1) < 0.35:
-            keep, add = _ringed(x, y, side, keep, add, mix(palette.cloud, palette.glow, 0.5), noise)
+            keep, add = _ringed(
+                x, y, side, keep, add, colour=mix(palette.cloud, palette.glow, 0.5), noise=noise
+            )
         self._keep, self._add = keep.astype(np.float32), add.astype(np.float32)
 
     @staticmethod
     def _face(low: Colours, high: Colours, accent: Colours, bands: Plane) -> Planes:
-        tones = palettes.ramp([low, mix(low, high, 0.5), high, accent], [0.25, 0.45, 0.62, 0.8], bands.reshape(-1))
+        tones = palettes.ramp(
+            [low, mix(low, high, 0.5), high, accent], [0.25, 0.45, 0.62, 0.8], bands.reshape(-1)
+        )
         return np.ascontiguousarray(tones.T.reshape(3, *bands.shape))
 
     @property
     def nbytes(self) -> int:
-        return self._keep.nbytes + self._add.nbytes
+        return int(self._keep.nbytes + self._add.nbytes)
 
     def paint(self, air: Planes, time_s: float) -> None:
         """Put the planet over what is there."""
@@ -126,14 +141,25 @@ class _Planet:
 
 
 def _ringed(
-    x: Plane, y: Plane, side: float, keep: Plane, add: Planes, colour: Colours, noise: Plane
+    x: Plane, y: Plane, side: float, keep: Plane, add: Planes, *, colour: Colours, noise: Plane
 ) -> tuple[Plane, Planes]:
     """Put a tilted ring around the globe; its far half passes behind."""
     cosine, sine = math.cos(0.42 * side), math.sin(0.42 * side)
     along, across = x * cosine + y * sine, (y * cosine - x * sine) / 0.24
     radius = np.sqrt(along * along + across * across)
     lines = sample(noise, np.full_like(radius, 31.0), radius * 120.0)
-    ring = smoothstep(1.32, 1.38, radius) * smoothstep(2.15, 2.05, radius) * np.clip(lines * 1.5 - 0.15, 0.05, 0.95)
+    ring = (
+        smoothstep(1.32, 1.38, radius)
+        * smoothstep(2.15, 2.05, radius)
+        * np.clip(lines * 1.5 - 0.15, 0.05, 0.95)
+    )
     ring = ring * np.where((across < 0.0) & (x * x + y * y < 1.0), 0.0, 1.0)
-    shadow = 1.0 - 0.8 * smoothstep(-0.1, 0.5, side * x * 0.9 + y * 0.2) * (np.abs(across) < 1.0) * (radius < 3.0) * 0.6
+    shadow = (
+        1.0
+        - 0.8
+        * smoothstep(-0.1, 0.5, side * x * 0.9 + y * 0.2)
+        * (np.abs(across) < 1.0)
+        * (radius < 3.0)
+        * 0.6
+    )
     return keep * (1.0 - ring), add * (1.0 - ring) + colour[:, None, None] * (ring * shadow * 0.85)
