@@ -14,6 +14,7 @@
      │   └─ MessageTooBigError       WebSocket 1009
      └─ InferenceError               HTTP 502
          ├─ InferenceUnavailableError    HTTP 503; retried with backoff
+         │   └─ InferenceBusyError       HTTP 503; retried when it says
          ├─ InferenceRejectedError       HTTP 400; never retried
          └─ InferenceFailedError         HTTP 502; the engine failed
 
@@ -151,6 +152,20 @@ class InferenceUnavailableError(InferenceError):
 
     code = "inference_unavailable"
     status = 503
+
+
+class InferenceBusyError(InferenceUnavailableError):
+    """The service is there and has too much to do; worth another try.
+
+    Attributes:
+        retry_after_s: When to try again, seconds from now.
+    """
+
+    code = "inference_busy"
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class InferenceRejectedError(InferenceError):

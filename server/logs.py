@@ -25,8 +25,15 @@ def configure(*, level: str, style: str) -> None:
     """
     is_console = style == "console" or (style == "auto" and sys.stderr.isatty())
     renderer: Any = (
-        structlog.dev.ConsoleRenderer() if is_console else structlog.processors.JSONRenderer(default=str)
+        # Its own way with tracebacks shows the values of local variables, the token among them.
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+        if is_console
+        else structlog.processors.JSONRenderer(default=str)
     )
+    # The console's renderer writes tracebacks itself.
+    tracebacks: list[Any] = [] if is_console else [structlog.processors.format_exc_info]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -34,7 +41,7 @@ def configure(*, level: str, style: str) -> None:
         _cut,
     ]
     structlog.configure(
-        processors=[*shared, *([] if is_console else [structlog.processors.format_exc_info]), renderer],
+        processors=[*shared, *tracebacks, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -42,7 +49,7 @@ def configure(*, level: str, style: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tracebacks, renderer],
             foreign_pre_chain=shared,
         )
     )
@@ -52,8 +59,10 @@ def configure(*, level: str, style: str) -> None:
 
 
 def _cut(_logger: Any, _method: str, event: Any) -> Any:
-    """Cut long values."""
+    """Cut long values, and tell only how long bytes are."""
     for key, value in event.items():
-        if isinstance(value, str) and len(value) > MAX_VALUE_CHARS:
+        if isinstance(value, bytes | bytearray | memoryview):
+            event[key] = f"{len(value)} bytes"
+        elif isinstance(value, str) and len(value) > MAX_VALUE_CHARS:
             event[key] = value[:MAX_VALUE_CHARS] + "…"
     return event

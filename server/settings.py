@@ -31,6 +31,9 @@ EMBEDDED = "embedded"
 # Dealt to the configured canvases in turn.
 DEFAULT_PROMPT = "a calm sea at sunset with drifting clouds | aurora over snowy mountains at night, stars"
 
+# Of each, as of a prompt that is posted.
+MAX_PROMPT_CHARS = 2000
+
 Words = Annotated[tuple[str, ...], NoDecode]
 """A list written with commas."""
 
@@ -95,7 +98,10 @@ class Settings(BaseSettings):
         description="Jobs that may wait for each canvas.",
     )
     send_deadline_s: float = Field(
-        120.0, gt=0, description="A subscriber that takes nothing for so long is sent away, seconds."
+        120.0,
+        gt=0,
+        le=86_400,
+        description="A subscriber that takes nothing for so long is sent away, seconds.",
     )
     inference: str = Field(
         EMBEDDED,
@@ -121,11 +127,16 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take the older names of variables where the prefixed ones are not there."""
-        for source in (env_settings, dotenv_settings):
-            assert isinstance(source, EnvSettingsSource)
+        """Take the older names of variables where the prefixed ones are nowhere."""
+        sources = [
+            source for source in (env_settings, dotenv_settings) if isinstance(source, EnvSettingsSource)
+        ]
+        prefixed = {name for source in sources for name in source.env_vars}
+        for source in sources:
             older = {
-                name: source.env_vars[old] for old, name in OLDER_NAMES.items() if old in source.env_vars
+                name: source.env_vars[old]
+                for old, name in OLDER_NAMES.items()
+                if old in source.env_vars and name not in prefixed
             }
             source.env_vars = {**older, **source.env_vars}
         return init_settings, env_settings, dotenv_settings, file_secret_settings
@@ -141,6 +152,12 @@ class Settings(BaseSettings):
             else value
         )
 
+    @field_validator("token", mode="before")
+    @classmethod
+    def _no_empty_token(cls, value: Any) -> Any:
+        # Compose files write a variable that is not set as an empty one; an empty token is none.
+        return (value.strip() or None) if isinstance(value, str) else value
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
@@ -150,16 +167,44 @@ class Settings(BaseSettings):
     @classmethod
     def _check_slugs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for slug in value:
-            if not SLUG.fullmatch(slug):
-                raise ValueError(f"{slug!r} is no slug: 1 to 64 of a-z, 0-9 and '-', not starting with '-'")
+            cls._check_slug(slug)
         if len(set(value)) != len(value):
             raise ValueError("each slug may stand there once")
+        return value
+
+    @field_validator("stage")
+    @classmethod
+    def _check_slug(cls, value: str) -> str:
+        if not SLUG.fullmatch(value):
+            raise ValueError(f"{value!r:.80} is no slug: 1 to 64 of a-z, 0-9 and '-', not starting with '-'")
+        return value
+
+    @field_validator("default_prompt")
+    @classmethod
+    def _check_prompts(cls, value: str) -> str:
+        if any(len(prompt.strip()) > MAX_PROMPT_CHARS for prompt in value.split("|")):
+            raise ValueError(f"each prompt may have {MAX_PROMPT_CHARS} characters")
+        return value
+
+    @field_validator("inference")
+    @classmethod
+    def _check_inference(cls, value: str) -> str:
+        if not re.fullmatch(r"embedded|unix:/.+|(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):[0-9]{1,5}", value):
+            raise ValueError("host:port, unix:/path or 'embedded'")
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if not re.fullmatch(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+", host):
+                raise ValueError(f"{host!r} is no name of a host: without scheme and port, IPv6 in brackets")
         return value
 
     @field_validator("size")
     @classmethod
     def _check_size(cls, value: str) -> str:
-        found = re.fullmatch(r"(\d{2,4})x(\d{2,4})", value)
+        found = re.fullmatch(r"([0-9]{2,4})x([0-9]{2,4})", value)
         if not found or any(not 64 <= int(side) <= 4096 or int(side) % 8 for side in found.groups()):
             raise ValueError("WIDTHxHEIGHT, each a multiple of 8 from 64 to 4096, such as 512x512")
         return value
@@ -178,6 +223,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"PSYCHE_HOST={self.host} can be reached from other machines: set PSYCHE_TOKEN, "
                 "or pass --insecure to let everybody in"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_room(self) -> Settings:
+        if len(self.canvases) > self.max_canvases:
+            raise ValueError(
+                f"PSYCHE_CANVASES names {len(self.canvases)} canvases, PSYCHE_MAX_CANVASES allows "
+                f"{self.max_canvases}"
             )
         return self
 

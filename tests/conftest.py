@@ -1,12 +1,22 @@
-"""Fixtures that every test gets."""
+"""Fixtures that every test gets, and what is done about tests that cannot run here.
+
+A test that needs what is not there is skipped and says why. Where PSYCHE_NO_SKIP is set, as it is
+where nothing may be left out, every skipped test fails the run.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import inspect
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Generator
 
 import pytest
+from chromium import find_chromium
+
+
+SKIPPED = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture
@@ -26,3 +36,53 @@ def no_leaked_tasks(request: pytest.FixtureRequest) -> None:
     """Take the census for asynchronous tests; the others need no event loop."""
     if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
         request.getfixturevalue("task_census")
+
+
+def missing_for(item: pytest.Item) -> str | None:
+    """Return what a test needs and is not there, or None."""
+    if item.get_closest_marker("browser") and find_chromium() is None:
+        return "no Chromium: install it, or set PSYCHE_CHROMIUM=/path/to/it"
+    if item.get_closest_marker("diffusion"):
+        missing = [name for name in ("torch", "diffusers") if importlib.util.find_spec(name) is None]
+        if missing:
+            return f"no {' and no '.join(missing)}: install the extra 'diffusion'"
+    return None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin to count."""
+    config.stash[SKIPPED] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what cannot run, before anything is set up for it."""
+    if reason := missing_for(item):
+        pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note skipped tests, for whatever reason they are; a test that is known to fail is not one."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        item.config.stash[SKIPPED].append(f"{item.nodeid}: {report.longrepr[2]}")  # type: ignore[index]
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that left something out where nothing may be."""
+    if os.environ.get("PSYCHE_NO_SKIP") and session.config.stash[SKIPPED]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name what was left out."""
+    if skipped := config.stash[SKIPPED]:
+        is_error = bool(os.environ.get("PSYCHE_NO_SKIP"))
+        title = "skipped, and PSYCHE_NO_SKIP is set" if is_error else "skipped"
+        terminalreporter.section(title, red=is_error, yellow=not is_error)
+        for line in skipped:
+            terminalreporter.write_line(line)

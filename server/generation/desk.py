@@ -83,14 +83,17 @@ class Desk:
         finally:
             self._group = None
 
-    def check_room(self, jobs: Iterable[Job], *, now: bool) -> None:
-        """Tell whether jobs for different canvases can all be taken.
+    def check_room(self, slugs: Iterable[str | None], *, now: bool) -> None:
+        """Tell whether a job for each of these canvases can be taken; None is a job without one.
 
         Raises:
             ServerFullError: If too many wait already for one of them.
         """
-        for job in jobs:
-            self._lane_for(job).check_room(now=now and job.canvas is not None)
+        for slug in slugs:
+            if slug is None:
+                self._off_canvas_lane().check_room(now=False)
+            elif slug in self._producers:
+                self._producers[slug].lane.check_room(now=now)
 
     def submit(self, job: Job, *, now: bool = True) -> Job:
         """Take a job in.
@@ -192,6 +195,9 @@ class Desk:
             canvas = self.registry.get(job.canvas)
             job.canvas = canvas.slug
             return self._producers[canvas.slug].lane
+        return self._off_canvas_lane()
+
+    def _off_canvas_lane(self) -> Lane:
         return min(
             (producer.lane for producer in self._off_canvas),
             key=lambda lane: len(lane) + (lane.running is not None),

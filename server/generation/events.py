@@ -40,8 +40,11 @@ class Listener:
 
     def tell(self, event: Event) -> None:
         """Put an event in, in the place of an older one of the same job."""
+        if self._is_too_slow:
+            # It will be closed as soon as it looks; until then nothing piles up.
+            return
         self._events[event.job.id if event.job else None] = event
-        self._is_too_slow = self._is_too_slow or len(self._events) > MAX_WAITING
+        self._is_too_slow = len(self._events) > MAX_WAITING
         self._wake.set()
 
     async def next(self) -> Event:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import structlog
 
-from server.errors import InferenceUnavailableError
+from server.errors import InferenceBusyError, InferenceUnavailableError
 from server.generation.backoff import RETRY_CAP_S, Backoff
 from server.generation.easel import Easel
 from server.generation.job import Job, Kind
@@ -37,19 +37,28 @@ async def paint_finite(easel: Easel, job: Job) -> None:
     backoff = Backoff(cap_s=RETRY_CAP_S)
     give_up_s = easel.clock() + easel.limits.retry_s
     while True:
+        done = len(job.results)
         try:
             if job.kind is Kind.VARIATIONS:
                 await _paint_variations(easel, job)
             else:
                 await _paint_once(easel, job)
+            return
+        except InferenceBusyError as exc:
+            # It works for others meanwhile, and comes to us in time.
+            log.info("job waits its turn", job=job.id, error=str(exc))
+            await asyncio.sleep(exc.retry_after_s)
         except InferenceUnavailableError as exc:
-            easel.set_inference_lost(True)
+            if len(job.results) > done:
+                # It went on until now: this is a new outage, or only a call that took its time.
+                backoff.reset()
+                give_up_s = easel.clock() + easel.limits.retry_s
+            else:
+                easel.set_inference_lost(True)
             if easel.clock() > give_up_s:
                 raise
             log.info("job waits for the inference service", job=job.id, error=str(exc))
             await asyncio.sleep(backoff.next_s())
-        else:
-            return
 
 
 async def _paint_once(easel: Easel, job: Job) -> None:

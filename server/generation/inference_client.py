@@ -20,6 +20,7 @@ from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]  # The pac
 from protos import psyche_inference_v1_pb2 as pb
 from protos import psyche_inference_v1_pb2_grpc as pb_grpc
 from server.errors import (
+    InferenceBusyError,
     InferenceError,
     InferenceFailedError,
     InferenceRejectedError,
@@ -87,6 +88,10 @@ _PROBE_INTERVAL_S = 0.05
 
 # How long one of these questions may take: longer than a loaded service's event loop pauses.
 _PROBE_DEADLINE_S = 2.0
+
+# The trailing metadata that tells when a busy service should be asked again.
+_RETRY_KEY = "retry-after-ms"
+MAX_RETRY_AFTER_S = 30.0
 
 # The trailing metadata that names the offending field, by the contract.
 _FIELD_KEY = "psyche-field"
@@ -333,12 +338,20 @@ class InferenceClient:
         """Return our own error for a call's status."""
         code = error.code()
         details = error.details() or code.name.lower().replace("_", " ")
+        metadata = error.trailing_metadata() or aio.Metadata()
         if code in _REJECTED:
-            field = (error.trailing_metadata() or aio.Metadata()).get(_FIELD_KEY)
+            field = metadata.get(_FIELD_KEY)
             return InferenceRejectedError(details, field=wire.field_name(str(field)) if field else None)
         if code in _UNAVAILABLE:
             return InferenceUnavailableError(
                 f"the inference service at {self.address} is unavailable: {details}"
+            )
+        retry_after_ms = str(metadata.get(_RETRY_KEY, ""))
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after_ms.isdecimal():
+            # Without the hint it is a message that is too big for gRPC, and stays so.
+            retry_after_s = min(MAX_RETRY_AFTER_S, int(retry_after_ms) / 1000.0)
+            return InferenceBusyError(
+                f"the inference service is busy: {details}", retry_after_s=retry_after_s
             )
         return InferenceFailedError(f"the inference service failed ({code.name}): {details}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from server.generation.picture import PictureOrder
@@ -130,6 +130,8 @@ class Job:
         self.state = state
         self.ended_ms = now_ms()
         self.ends_ms = self.ended_ms
+        # What it was painted from may be megabytes, and jobs are remembered for long.
+        self.order = replace(self.order, source=None, mask=None)
         self.ended.set()
 
     def to_json(self, position: int | None = None) -> dict[str, Any]:

@@ -159,9 +159,9 @@ class Lane:
             async with asyncio.timeout(within_s):
                 await self._changed.wait()
         except TimeoutError:
-            return
-        finally:
-            self._changed.clear()
+            pass
+        # Not where it is cancelled: what woke it is left to whoever waits next.
+        self._changed.clear()
 
     def _replaceable(self) -> Job | None:
         """Return the job that a new one for `now` replaces while both wait.

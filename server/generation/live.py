@@ -24,6 +24,10 @@ log = structlog.get_logger(__name__)
 
 # Frames of an older target may still come; more revisions than this are never under way.
 _KEPT_REVISIONS = 16
+# How often it is looked up from a frame that takes long, seconds: a job that must end meanwhile ends.
+LOOK_UP_S = 0.25
+# A service that has been silent for so long is asked whether it is still there, seconds.
+SILENCE_S = 2.0
 # After this many failures in a row a job is given up: its picture cannot be painted.
 _MAX_FAILURES = 3
 
@@ -86,11 +90,14 @@ class LivePainter:
         job, order = self._target()
         async with self.easel.client.paint(order, self._next_revision(job)) as painting:
             while True:
+                if painting.is_ended:
+                    await painting.next_event()
                 if self.lane.stop_reason is not None and not self._take_over():
                     return
                 order = self._retarget(painting, order)
-                if await self._is_due():
-                    await self._paint_frame(painting)
+                if await self._is_due_on(painting):
+                    if not await self._paint_frame(painting):
+                        return
                     self.lane.yield_to_waiting()
 
     def _retarget(self, painting: LivePainting, painted: PictureOrder) -> PictureOrder:
@@ -126,6 +133,18 @@ class LivePainter:
             self._jobs.popitem(last=False)
         return self._revision
 
+    async def _is_due_on(self, painting: LivePainting) -> bool:
+        """Do as `_is_due`, the end of the stream being a change, too.
+
+        A slow canvas asks for its next frame in ten seconds, and its screens want to know now.
+        """
+        painting.on_end = self.lane.wake
+        try:
+            return await self._is_due()
+        finally:
+            # An end that comes while a frame is waited for is told by that, and must wake nobody later.
+            painting.on_end = lambda: None
+
     async def _is_due(self) -> bool:
         """Wait until a frame is due or something has changed; tell whether a frame is due."""
         canvas, job = self.easel.canvas, self.lane.running
@@ -134,7 +153,9 @@ class LivePainter:
         rate_fps = min(self.easel.fps(job), canvas.demand_fps)
         if canvas.config.paused or canvas.config.blank or rate_fps <= 0.0:
             self._ticked_at = self._paced_at = None
-            await self.lane.changed()
+            self.lane.yield_to_waiting()
+            if self.lane.stop_reason is None:
+                await self.lane.changed()
             return False
         interval_s = 1.0 / rate_fps
         wait_s = self._paced_at + interval_s - self.easel.clock() if self._paced_at is not None else 0.0
@@ -153,24 +174,49 @@ class LivePainter:
             self._paced_at = max(self._paced_at + interval_s, now_s - interval_s)
         return True
 
-    async def _paint_frame(self, painting: LivePainting) -> None:
-        """Ask for the frame of this moment and publish it."""
+    async def _paint_frame(self, painting: LivePainting) -> bool:
+        """Ask for the frame of this moment and publish it; False if it is not waited for."""
+        canvas, job = self.easel.canvas, self.lane.running
+        assert canvas is not None
+        published = canvas.published.total
         painting.credit(self._time_s)
-        try:
-            async with asyncio.timeout(self.easel.limits.frame_s):
-                event = await painting.next_event()
-                while not isinstance(event, LiveFrame):
-                    self._judge(event)
-                    event = await painting.next_event()
-        except TimeoutError as exc:
-            raise InferenceUnavailableError(f"no frame within {self.easel.limits.frame_s} s") from exc
+        frame = await self._next_frame(painting)
+        if frame is None:
+            return False
         self.easel.set_inference_lost(False)
-        job = self.lane.running
-        if job and event.picture.metadata.warnings:
-            job.warn(event.picture.metadata.warnings)
-        if self.lane.stop_reason is None or self._is_live_next():
-            # Otherwise something else is shown already, such as an image that was pushed.
-            self.easel.show(self._jobs.get(event.revision), event.picture, final=False)
+        if job and frame.picture.metadata.warnings:
+            job.warn(frame.picture.metadata.warnings)
+        # What was shown meanwhile, such as an image that was pushed, is newer than this.
+        if canvas.published.total == published and (self.lane.stop_reason is None or self._is_live_next()):
+            self.easel.show(self._jobs.get(frame.revision), frame.picture, final=False)
+        return True
+
+    async def _next_frame(self, painting: LivePainting) -> LiveFrame | None:
+        """Wait for a frame; None if the job must end meanwhile and no live one follows.
+
+        Raises:
+            InferenceError: If the service refuses, fails, or is silent for too long.
+        """
+        asked_at = probed_at = self.easel.clock()
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_UP_S):
+                    event = await painting.next_event()
+            except TimeoutError:
+                if self.lane.stop_reason is not None and not self._is_live_next():
+                    return None
+                now_s = self.easel.clock()
+                if now_s - asked_at > self.easel.limits.frame_s:
+                    raise InferenceUnavailableError(f"no frame within {now_s - asked_at:.0f} s") from None
+                if now_s - probed_at > SILENCE_S:
+                    # It may be slow, or hung: only then nobody answers.
+                    is_serving = await self.easel.client.is_serving(deadline_s=SILENCE_S / 2)
+                    self.easel.set_inference_lost(not is_serving)
+                    probed_at = self.easel.clock()
+                continue
+            if isinstance(event, LiveFrame):
+                return event
+            self._judge(event)
 
     def _judge(self, event: PaintProgress | PaintRefusal) -> None:
         """Raise what a refusal of the current target means; older ones concern nobody."""

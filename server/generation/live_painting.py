@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from protos import psyche_inference_v1_pb2 as pb
 from server.errors import InferenceError
@@ -32,6 +33,9 @@ class LivePainting:
     """One live painting, made by `InferenceClient.paint` and valid inside its context.
 
     Held by one producer: one task at a time waits for the next event.
+
+    Attributes:
+        on_end: Called when the stream is over, for a producer that does not wait for an event then.
     """
 
     def __init__(self, order: PictureOrder, revision: int) -> None:
@@ -43,10 +47,16 @@ class LivePainting:
         self._unsent: deque[pb.PaintCommand] = deque([wire.open_command(order, revision)])
         self._unread: deque[PaintEvent] = deque()
         self._ended: InferenceError | None = None
+        self.on_end: Callable[[], None] = lambda: None
         # Each is set when its side has something to look at anew.
         self._commanded = asyncio.Event()
         self._arrived = asyncio.Event()
         self._has_room = asyncio.Event()
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the stream is over; `next_event` raises the reason."""
+        return self._ended is not None
 
     def retarget(self, order: PictureOrder, revision: int, at_s: float, transition_s: float) -> None:
         """Paint something else from a time of the timeline on; after the stream broke, nothing.
@@ -122,6 +132,7 @@ class LivePainting:
         self._ended = self._ended or error
         self._unsent.clear()
         self._arrived.set()
+        self.on_end()
 
     def _command(self, command: pb.PaintCommand) -> None:
         self._unsent.append(command)

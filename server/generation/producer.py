@@ -64,6 +64,16 @@ class Producer:
         """Do the running job, and see to it that it has ended afterwards, whatever happens."""
         job = self.lane.running
         assert job is not None
+        # Not told by `Task.cancelling`: a task group whose child fails leaves it raised before Python 3.13.
+        is_stopped = True
+        try:
+            await self._do(job)
+            is_stopped = False
+        finally:
+            self._finish(lambda job: job.cancel("stopped") if is_stopped else job.succeed())
+
+    async def _do(self, job: Job) -> None:
+        """Do a job; what goes wrong with it ends it as failed."""
         try:
             if job.kind is Kind.LIVE:
                 # It looks at the lane itself, and may take the next live job over in mid-stream.
@@ -80,17 +90,10 @@ class Producer:
             # The outermost boundary: a bug in one job must not end the others.
             log.error("job crashed", job=job.id, kind=job.kind.value, exc_info=group)
             self._finish(lambda job: job.fail("internal error"))
-        finally:
-            self._finish(lambda job: job.cancel("stopped") if self._is_cancelled() else job.succeed())
 
     def _finish(self, end: Callable[[Job], None]) -> None:
         if self.lane.running is not None:
             self.lane.finish(end)
-
-    @staticmethod
-    def _is_cancelled() -> bool:
-        task = asyncio.current_task()
-        return task is not None and task.cancelling() > 0
 
 
 def status_of(easel: Easel) -> dict[str, Any]:
@@ -119,4 +122,5 @@ def _state(easel: Easel) -> str:
         return "paused"
     if lane.running is None:
         return "idle"
-    return "unavailable" if easel.is_inference_lost else "painting"
+    is_painted = lane.running.kind in (Kind.LIVE, Kind.ONCE, Kind.VARIATIONS)
+    return "unavailable" if is_painted and easel.is_inference_lost else "painting"

@@ -7,11 +7,11 @@ encoded. No path ever comes from a client: a folder is chosen among those that a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from itertools import count
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from server.errors import InvalidError, NotFoundError, PsycheError
@@ -27,6 +27,7 @@ SAMPLES_ROOT = Path(__file__).resolve().parent.parent / "media"
 
 _PASSED_ON = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 _LOADED = frozenset({".bmp", ".gif", ".tif", ".tiff"})
+_FORMATS_LOADED = ("BMP", "GIF", "TIFF")
 # Pictures of one folder that stay in memory while they are shown in turn; of larger folders each
 # is read when it is due.
 _CACHE_BYTES = 64 * 1024 * 1024
@@ -55,7 +56,12 @@ def pictures_in(media_root: Path, folder: str) -> list[Path]:
     there = folders(media_root)
     if folder not in there:
         raise NotFoundError(f"there is no folder {folder!r}; there are {', '.join(there)}", field="folder")
-    files = sorted(path for path in there[folder].iterdir() if path.suffix.lower() in _PASSED_ON | _LOADED)
+    files = sorted(
+        path
+        for path in there[folder].iterdir()
+        # Some systems lay a hidden file of the same name beside each picture.
+        if path.suffix.lower() in _PASSED_ON | _LOADED and not path.name.startswith(".")
+    )
     if not 0 < len(files) <= MAX_FILES:
         raise InvalidError(
             f"folder {folder!r} holds {len(files)} pictures; accepted are 1 to {MAX_FILES}", field="folder"
@@ -84,33 +90,44 @@ async def show_samples(easel: Easel, job: Job) -> None:
 
 async def _show(easel: Easel, job: Job, files: list[Path], number: int | None) -> None:
     """Show pictures at the job's rate; `number` None is without end."""
-    assert easel.canvas is not None
-    interval_s = 1.0 / easel.fps(job)
     job.total_steps = number or 0
     if number and job.started_ms is not None:
-        job.ends_ms = job.started_ms + number * interval_s * 1000.0
+        job.ends_ms = job.started_ms + number * 1000.0 / easel.fps(job)
+    shown: tuple[int, EncodedImage] | None = None
     due_s = easel.clock()
-    async for image in _load_in_turn(easel, job, files, number):
-        await easel.until_due(due_s)
-        await _until_watched(easel, job)
-        due_s = max(due_s, easel.clock() - interval_s) + interval_s
-        job.step += 1
-        easel.canvas.publish(image, timestamp_ms=now_ms(), job=job.id, final=job.step == number)
-        easel.lane.yield_to_waiting()
+    # One is loaded while the one before is shown; so the last one is known as such.
+    async with aclosing(_load_in_turn(easel, job, files, number)) as pictures:
+        async for picture in pictures:
+            if shown:
+                due_s = await _show_one(easel, job, shown, due_s, final=False)
+            shown = picture
+    if shown:
+        await _show_one(easel, job, shown, due_s, final=True)
 
 
-async def _until_watched(easel: Easel, job: Job) -> None:
-    """Wait for a screen, if the pictures never end; those that end run to their end."""
-    canvas = easel.canvas
+async def _show_one(
+    easel: Easel, job: Job, picture: tuple[int, EncodedImage], due_s: float, *, final: bool
+) -> float:
+    """Show a picture when it is due and return when the next one is."""
+    canvas, interval_s = easel.canvas, 1.0 / easel.fps(job)
     assert canvas is not None
-    while canvas.config.paused or (not job.is_finite and canvas.demand_fps <= 0.0):
+    await easel.until_due(due_s)
+    # Pictures that never end wait for a screen; those that end run to their end.
+    while not job.is_finite and (canvas.config.paused or canvas.demand_fps <= 0.0):
+        easel.lane.yield_to_waiting()
         await easel.lane.changed()
+    place, image = picture
+    job.step = place + 1
+    canvas.publish(image, timestamp_ms=now_ms(), job=job.id, final=final)
+    easel.notify(job)
+    easel.lane.yield_to_waiting()
+    return max(due_s, easel.clock() - interval_s) + interval_s
 
 
 async def _load_in_turn(
     easel: Easel, job: Job, files: list[Path], number: int | None
-) -> AsyncIterator[EncodedImage]:
-    """Load pictures one after the other; one that cannot be loaded is told once and left out.
+) -> AsyncGenerator[tuple[int, EncodedImage], None]:
+    """Load pictures with their places; one that cannot be loaded is told once and left out.
 
     Raises:
         PsycheError: If a whole round of them could not be loaded.
@@ -135,7 +152,7 @@ async def _load_in_turn(
                 cached[path] = image
                 cached_bytes += len(image.data)
         failures = 0
-        yield image
+        yield place, image
 
 
 def load(path: Path) -> EncodedImage:
@@ -150,9 +167,10 @@ def load(path: Path) -> EncodedImage:
     if path.suffix.lower() in _PASSED_ON:
         return encoders.inspect(path.read_bytes(), field="folder")
     try:
-        with Image.open(path) as picture:
+        # Only these: others, such as PostScript, would be run as programs.
+        with encoders.quietly(), Image.open(path, formats=_FORMATS_LOADED) as picture:
             if max(picture.size) > encoders.MAX_SIDE_PX:
                 raise InvalidError(f"larger than {encoders.MAX_SIDE_PX} pixels a side")
-            return encoders.encode(np.asarray(picture.convert("RGB")), "jpeg", 90)
-    except (SyntaxError, ValueError, Image.DecompressionBombError) as exc:
+            return encoders.encode(encoders.rgb(picture), "jpeg", 90)
+    except (*encoders.BROKEN, Image.DecompressionBombError) as exc:
         raise InvalidError(f"not a readable picture: {exc}") from exc

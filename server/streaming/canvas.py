@@ -153,6 +153,7 @@ class Canvas:
         self.on_change: Callable[[], None] = lambda: None
         self._sequence = 0
         self._held: tuple[EncodedImage, dict[str, Any]] | None = None  # the newest picture while blank
+        self._was_held_shown = False
         self._clock = clock
         if config.blank:
             self._blank()
@@ -183,8 +184,8 @@ class Canvas:
             "stages": stages or {},
         }
         if self.config.blank and self.newest is not None:
-            self.dropped += self._held is not None
-            self._held = (image, about)
+            self.dropped += self._held is not None and not self._was_held_shown
+            self._held, self._was_held_shown = (image, about), False
             return self.newest
         return self._show(image, about)
 
@@ -213,9 +214,9 @@ class Canvas:
         self.subscribers.add(subscriber)
         if self.newest is not None:
             subscriber.mailbox.offer(self.newest)
-        self.on_demand()
-        self.on_change()
         try:
+            self.on_demand()
+            self.on_change()
             yield subscriber
         finally:
             self.subscribers.discard(subscriber)
@@ -296,7 +297,7 @@ class Canvas:
                 "final": shown.final,
                 "stages": shown.stages,
             }
-            self._held = (shown.image, about)
+            self._held, self._was_held_shown = (shown.image, about), True
         self._show(
             # Small, since every screen stretches it anyway: black has no detail.
             encoders.black(self.config.width // 8, self.config.height // 8),

@@ -9,9 +9,11 @@ Nothing here may be called on the event loop but `inspect`.
 
 from __future__ import annotations
 
+import contextlib
 import io
+import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,8 @@ from server.streaming.frame import FORMATS, EncodedImage
 MAX_SIDE_PX = 4096
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
 _FORMATS_READ = ("JPEG", "WEBP", "PNG")
+# What Pillow raises for a file that is broken, as fuzzing it shows.
+BROKEN = (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, EOFError, struct.error)
 # Phones write JPEG with a second picture behind it, which Pillow calls MPO; the first one is shown.
 _OUR_NAMES = {"JPEG": "jpeg", "MPO": "jpeg", "WEBP": "webp", "PNG": "png"}
 
@@ -39,7 +43,9 @@ def _load_turbojpeg() -> Callable[[Any, int], bytes] | None:
     compress, samples = getattr(turbojpeg, "compress", None), getattr(turbojpeg, "SAMP", None)
     if compress is None or samples is None:
         return None
-    half, full = samples.Y420, samples.Y444
+    half, full = getattr(samples, "Y420", None), getattr(samples, "Y444", None)
+    if half is None or full is None:
+        return None
 
     def encode(pixels: Any, quality: int) -> bytes:
         # Chroma at half resolution is invisible up to quality 90, and costs half the time.
@@ -69,16 +75,16 @@ def inspect(data: bytes, *, field: str = "body") -> EncodedImage:
         raise InvalidError("the image is empty; post the bytes of a JPEG, PNG or WebP file", field=field)
     if len(data) > MAX_IMAGE_BYTES:
         raise TooBigError(f"image of {len(data)} bytes exceeds the limit of {MAX_IMAGE_BYTES}", field=field)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and not _is_whole(data, "webp"):
+        # Pillow would take it for no WebP file at all.
+        raise InvalidError("the webp file is cut short", field=field)
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of a decompression bomb; the size is judged right below.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=_FORMATS_READ) as image:
-                format_, (width, height) = _OUR_NAMES[image.format or ""], image.size
-                is_animated = image.format != "MPO" and getattr(image, "n_frames", 1) > 1
+        with quietly(), Image.open(io.BytesIO(data), formats=_FORMATS_READ) as image:
+            format_, (width, height) = _OUR_NAMES[image.format or ""], image.size
+            is_animated = image.format != "MPO" and getattr(image, "n_frames", 1) > 1
     except Image.DecompressionBombError as exc:
         raise TooBigError(f"image exceeds {MAX_SIDE_PX} pixels a side: {exc}", field=field) from exc
-    except (OSError, SyntaxError, ValueError, KeyError) as exc:
+    except BROKEN as exc:
         raise UnsupportedMediaError("not a readable JPEG, PNG or WebP file", field=field) from exc
     if max(width, height) > MAX_SIDE_PX:
         raise TooBigError(
@@ -95,9 +101,10 @@ def _is_whole(data: bytes, format_: str) -> bool:
     """Tell whether a file ends as its format says; it is passed on to screens without decoding."""
     if format_ == "jpeg":
         # Some cameras pad after the end marker.
-        return data.rstrip(b"\x00\xff\n")[-1:] == b"\xd9" or b"\xff\xd9" in data[-1024:]
+        return b"\xff\xd9" in data[-1024:] or data.rstrip(b"\x00\xff\n").endswith(b"\xff\xd9")
     if format_ == "png":
-        return b"IEND" in data[-1024:]
+        # The chunk holds nothing, so that its checksum is always the same.
+        return b"IEND\xaeB\x60\x82" in data[-1024:]
     return len(data) >= 8 + int.from_bytes(data[4:8], "little")
 
 
@@ -135,14 +142,42 @@ def decode(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
         InvalidError: If its content is broken.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS_READ) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
-                black = Image.new("RGBA", upright.size, (0, 0, 0, 255))
-                upright = Image.alpha_composite(black, upright.convert("RGBA"))
-            return np.asarray(upright.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as exc:
+        with quietly(), Image.open(io.BytesIO(data), formats=_FORMATS_READ) as image:
+            return rgb(image)
+    except BROKEN as exc:
         raise InvalidError(f"the image cannot be decoded: {exc}", field="body") from exc
+
+
+def rgb(image: Image.Image) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return an opened image's pixels as `decode` does.
+
+    Raises:
+        Exception: Whatever Pillow raises for a broken file.
+    """
+    # First, and outside of the next block: Pillow tells broken pixels once, and then shows black.
+    image.load()
+    # An orientation that cannot be read is none; the picture itself may be whole.
+    with contextlib.suppress(*BROKEN):
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):
+        # Pillow would clip 16 bits to 8, which makes nearly everything white.
+        return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[:, :, np.newaxis], 3, axis=2)
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        image = Image.alpha_composite(black, image.convert("RGBA"))
+    return np.asarray(image.convert("RGB"))
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Keep Pillow from warning of odd and of huge files: those who sent them are told what matters.
+
+    The filters belong to the process, so that threads may lift each other's; a warning is printed then.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
 
 
 def convert(image: EncodedImage, format_: str, quality: int) -> EncodedImage:

@@ -67,9 +67,10 @@ class Window:
         self.sent_frames += 1
         self.sent_bytes += size_bytes
         self._last_sent_at = now_s
-        if not self._in_flight:
-            self._moved_at = now_s
         self._in_flight.append((sequence, size_bytes))
+        if len(self._in_flight) <= self.limit:
+            # From when the window is full, the peer is waited for.
+            self._moved_at = now_s
         if not self.is_acknowledging:
             # Kept for the first acknowledgement's range check only; the peer may stay silent for ever.
             while len(self._in_flight) > self.limit:
@@ -101,5 +102,5 @@ class Window:
         return released
 
     def stalled_for_s(self, now_s: float) -> float:
-        """Return for how long frames have been on their way without any acknowledgement."""
-        return now_s - self._moved_at if self.in_flight else 0.0
+        """Return for how long the window has been full without any acknowledgement."""
+        return now_s - self._moved_at if self.in_flight >= self.limit else 0.0

@@ -76,7 +76,7 @@ class Registry:
         Raises:
             ServerFullError: If there would be more than there may be.
         """
-        new = {slug for slug in slugs if self._resolve(slug) not in self._canvases}
+        new = {slug for slug in slugs if self.resolve(slug) not in self._canvases}
         if len(self._canvases) + len(new) > self.max_canvases:
             raise ServerFullError("canvases", self.max_canvases)
 
@@ -87,7 +87,7 @@ class Registry:
             InvalidError: If the slug is none.
             UnknownCanvasError: If there is no such canvas.
         """
-        canvas = self._canvases.get(self._resolve(check_slug(slug)))
+        canvas = self._canvases.get(self.resolve(check_slug(slug)))
         if canvas is None:
             raise UnknownCanvasError(slug)
         return canvas
@@ -99,7 +99,7 @@ class Registry:
             InvalidError: If the slug is none.
             ServerFullError: If there are as many as there may be.
         """
-        canvas = self._canvases.get(self._resolve(check_slug(slug)))
+        canvas = self._canvases.get(self.resolve(check_slug(slug)))
         if canvas is None:
             return self._add(slug, self.default, is_temporary=is_temporary)
         if canvas.is_temporary and not is_temporary:
@@ -115,7 +115,7 @@ class Registry:
             InvalidError: If the slug is none.
             ServerFullError: If there are as many as there may be.
         """
-        there = self._canvases.get(self._resolve(check_slug(slug)))
+        there = self._canvases.get(self.resolve(check_slug(slug)))
         if there is None:
             return self._add(slug, config, is_temporary=False)
         if not there.is_temporary:
@@ -150,7 +150,8 @@ class Registry:
         """Describe the canvases, in the order in which they were made."""
         return [canvas.to_json() for canvas in self]
 
-    def _resolve(self, slug: str) -> str:
+    def resolve(self, slug: str) -> str:
+        """Return the slug of the canvas that a name means."""
         alias = ALIASES.get(slug)
         return alias if alias in self._canvases and slug not in self._canvases else slug
 

@@ -12,6 +12,7 @@ import binascii
 import enum
 import json
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -156,9 +157,27 @@ def number_field(
     value = message.get(name)
     if value is None:
         return None
-    # bool is an int in Python, and no number on the wire.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ProtocolError(f"{message['type']}.{name} must be a number, got {value!r:.40}", field=name)
+    if not _is_finite(value):
+        raise ProtocolError(f"{message['type']}.{name} must be a number, got {shown(value)}", field=name)
     if not low <= value <= high:
-        raise ProtocolError(f"{message['type']}.{name} must be from {low} to {high}, got {value}", field=name)
-    return value
+        raise ProtocolError(
+            f"{message['type']}.{name} must be from {low} to {high}, got {shown(value)}", field=name
+        )
+    return float(value)
+
+
+def _is_finite(value: object) -> bool:
+    """Tell whether this is a number that a float64 holds; whole numbers of JSON may be any size."""
+    # bool is an int in Python, and no number on the wire.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -sys.float_info.max <= value <= sys.float_info.max
+
+
+def shown(value: object) -> str:
+    """Write what a peer sent for an error message: short, whatever it is."""
+    try:
+        return f"{value!r:.60}"
+    except RecursionError:
+        # msgpack reads 1,024 levels; Python does not write as many.
+        return f"a {type(value).__name__} nested too deep"

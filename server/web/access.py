@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 
 from aiohttp import web
 
@@ -20,10 +21,14 @@ from server.settings import Settings
 COOKIE = "psyche_login"
 COOKIE_S = 30 * 24 * 3600
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # GET routes that change something: the customer's test addresses, and pictures coming in.
-_CHANGING_GETS = ("/test-stream/", "/test-inference")
-_CHANGING_GET_ENDS = ("/ingest",)
+_CHANGING_GETS = re.compile(
+    r"/test-stream/.*|/test-inference.*|/canvases/.*/ingest",
+    # A path may hold any character, a line's end included.
+    re.DOTALL,
+)
 
 
 class Access:
@@ -93,11 +98,11 @@ class Access:
         if scheme.lower() == "bearer":
             return self.is_token(shown.strip())
         cookie = request.cookies.get(COOKIE, "")
-        return hmac.compare_digest(cookie.encode(), self.cookie_value().encode())
+        return hmac.compare_digest(_bytes(cookie), self.cookie_value().encode())
 
     def is_token(self, shown: str) -> bool:
         """Tell whether this is the token, in a time that says nothing about it."""
-        return self._token is None or hmac.compare_digest(shown.encode(), self._token.encode())
+        return self._token is None or hmac.compare_digest(_bytes(shown), self._token.encode())
 
     def cookie_value(self) -> str:
         """Return what the login cookie holds: it proves the token and does not tell it."""
@@ -109,10 +114,14 @@ def changes_state(request: web.BaseRequest) -> bool:
     """Tell whether a request changes something, by its method and address."""
     if request.method not in _SAFE_METHODS:
         return True
-    return request.path.startswith(_CHANGING_GETS) or request.path.endswith(_CHANGING_GET_ENDS)
+    return _CHANGING_GETS.fullmatch(request.path) is not None
+
+
+def _bytes(text: str) -> bytes:
+    """Return text as bytes, whatever it is: headers that are no UTF-8, and JSON, may hold surrogates."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]
+    found = _HOST.fullmatch(host)
+    return found[1] if found else host

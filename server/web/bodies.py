@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from aiohttp import web
 from server.errors import InvalidError, TooBigError, UnsupportedMediaError
 from server.streaming import encoders
 from server.streaming.frame import EncodedImage
+from server.streaming.wire import shown
 
 
 # The largest JSON body: a prompt of 2,000 characters, escaped, with room.
@@ -78,7 +80,11 @@ async def read_image(request: web.Request) -> EncodedImage:
             f"content type must be image/jpeg, image/png or image/webp, got {request.content_type!r:.80}",
             field="content-type",
         )
-    return encoders.inspect(await read_bytes(request, encoders.MAX_IMAGE_BYTES))
+    data = await read_bytes(request, encoders.MAX_IMAGE_BYTES)
+    if data[:2] == b"\xff\xd8":
+        # The header of a JPEG file is read in no time; the others may hold megabytes of packed text.
+        return encoders.inspect(data)
+    return await asyncio.to_thread(encoders.inspect, data)
 
 
 def parse(model: type[Model], body: dict[str, Any]) -> Model:
@@ -96,5 +102,5 @@ def parse(model: type[Model], body: dict[str, Any]) -> Model:
         if error["type"] == "extra_forbidden":
             known = ", ".join(model.model_fields)
             raise InvalidError(f"{field} is not known here; accepted are {known}", field=field) from exc
-        got = "" if error["type"] == "missing" else f", got {error['input']!r:.80}"
+        got = "" if error["type"] == "missing" else f", got {shown(error['input'])}"
         raise InvalidError(f"{field}: {message[:1].lower()}{message[1:]}{got}", field=field) from exc

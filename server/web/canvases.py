@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
 
-from server.errors import ConflictError, InvalidError, NotFoundError
+from server.errors import ConflictError, InvalidError, NotFoundError, UnknownCanvasError
 from server.generation.job import Job, Kind
 from server.generation.picture import PictureOrder
 from server.generation.slides import pictures_in
@@ -167,25 +168,25 @@ async def start_prompts(
     key = request.headers.get("Idempotency-Key")
     known = parts.repeats.find(key, (request.path, raw))
     if known is not None:
-        return [parts.desk.get(job_id) for job_id in known]
-    # From here on nothing is awaited: the jobs start all or none.
-    parts.registry.check_room([slug for slug in slugs if slug])
+        return known
+    # From here on nothing is awaited, and all is judged first: the jobs start all or none.
+    # Two names of one canvas are one.
+    targets = list(dict.fromkeys(parts.registry.resolve(slug) if slug else None for slug in slugs))
+    sources = [_source(parts, body.source, slug) for slug in targets]
+    parts.registry.check_room([slug for slug in targets if slug])
+    parts.desk.check_room(targets, now=body.when == "now")
     jobs: list[Job] = []
     session: str | None = None
-    for slug in slugs:
+    for slug, source in zip(targets, sources, strict=True):
         canvas = parts.registry.ensure(slug, is_temporary=False) if slug else None
-        source = _source(parts, body.source, canvas)
         job = body.job(canvas=canvas.slug if canvas else None, session=session, source=source)
         session = job.session
-        jobs.append(job)
-    parts.desk.check_room(jobs, now=body.when == "now")
-    for job in jobs:
-        parts.desk.submit(job, now=body.when == "now")
-    parts.repeats.note(key, (request.path, raw), [job.id for job in jobs])
+        jobs.append(parts.desk.submit(job, now=body.when == "now"))
+    parts.repeats.note(key, (request.path, raw), jobs)
     return jobs
 
 
-def _source(parts: Parts, source: str, canvas: Canvas | None) -> bytes | None:
+def _source(parts: Parts, source: str, slug: str | None) -> bytes | None:
     """Return the image that a prompt starts from.
 
     Raises:
@@ -194,9 +195,11 @@ def _source(parts: Parts, source: str, canvas: Canvas | None) -> bytes | None:
     """
     if source == "none":
         return None
-    image: EncodedImage | None
+    image: EncodedImage | None = None
     if source == "current":
-        image = canvas.newest.image if canvas and canvas.newest else None
+        with contextlib.suppress(UnknownCanvasError):
+            newest = parts.registry.get(slug).newest if slug else None
+            image = newest.image if newest else None
         if image is None:
             raise ConflictError("there is no current picture to start from", field="source")
         return image.data

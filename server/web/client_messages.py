@@ -14,8 +14,22 @@ from server.streaming.wire import CloseCode, Form
 
 
 MAX_VIEWPORT_PX = 32_768
-# A day: beyond, a clock is not off but wrong.
-MAX_OFFSET_MS = 86_400_000.0
+# A day: nothing that was measured takes longer.
+MAX_RTT_MS = 86_400_000.0
+_FIELDS = {
+    "ack": {
+        "type",
+        "sequence",
+        "received_ms",
+        "decoded_ms",
+        "presented_ms",
+        "skipped",
+        "offset_ms",
+        "rtt_ms",
+    },
+    "ready": {"type", "viewport", "formats", "max_fps", "visible"},
+    "time": {"type", "client_sent_ms"},
+}
 
 
 def handle_message(canvas: Canvas, subscriber: Subscriber, data: bytes | str, now_s: float) -> None:
@@ -43,6 +57,8 @@ def handle_message(canvas: Canvas, subscriber: Subscriber, data: bytes | str, no
             _answer(subscriber, {"type": "time", "client_sent_ms": sent_ms, "server_time_ms": now_ms()})
         case _:
             subscriber.ignored += 1
+            return
+    subscriber.ignored += len(message.keys() - _FIELDS[message["type"]])
 
 
 def _answer(subscriber: Subscriber, message: Mapping[str, Any]) -> None:
@@ -55,9 +71,11 @@ def _answer(subscriber: Subscriber, message: Mapping[str, Any]) -> None:
 def _acknowledge(subscriber: Subscriber, message: Mapping[str, Any], now_s: float) -> None:
     sequence = message.get("sequence")
     if isinstance(sequence, bool) or not isinstance(sequence, int):
-        raise ProtocolError(f"ack.sequence must be a whole number, got {sequence!r:.40}", field="sequence")
+        raise ProtocolError(
+            f"ack.sequence must be a whole number, got {wire.shown(sequence)}", field="sequence"
+        )
     skipped = wire.number_field(message, "skipped", low=0, high=1e9)
-    rtt_ms = wire.number_field(message, "rtt_ms", low=0, high=MAX_OFFSET_MS)
+    rtt_ms = wire.number_field(message, "rtt_ms", low=0, high=MAX_RTT_MS)
     offset_ms = wire.number_field(message, "offset_ms")
     for name in ("received_ms", "decoded_ms", "presented_ms"):
         wire.number_field(message, name)
@@ -74,7 +92,9 @@ def _ready(canvas: Canvas, subscriber: Subscriber, message: Mapping[str, Any]) -
     max_fps = wire.number_field(message, "max_fps", low=0.01, high=1000)
     visible = message.get("visible", True)
     if not isinstance(visible, bool):
-        raise ProtocolError(f"ready.visible must be true or false, got {visible!r:.40}", field="visible")
+        raise ProtocolError(
+            f"ready.visible must be true or false, got {wire.shown(visible)}", field="visible"
+        )
     subscriber.viewport = viewport or subscriber.viewport
     subscriber.formats = formats or subscriber.formats
     subscriber.max_fps = max_fps
@@ -93,7 +113,8 @@ def _viewport(value: Any) -> tuple[int, int] | None:
             sides.append(side)
     if len(sides) != 2:
         raise ProtocolError(
-            f"ready.viewport must be a map of width and height in pixels, got {value!r:.60}", field="viewport"
+            f"ready.viewport must be a map of width and height in pixels, got {wire.shown(value)}",
+            field="viewport",
         )
     return int(sides[0]), int(sides[1])
 
@@ -102,6 +123,8 @@ def _formats(value: Any) -> frozenset[str] | None:
     if value is None:
         return None
     if not isinstance(value, list) or len(value) > 16 or not all(isinstance(name, str) for name in value):
-        raise ProtocolError(f"ready.formats must be a list of names, got {value!r:.60}", field="formats")
+        raise ProtocolError(
+            f"ready.formats must be a list of names, got {wire.shown(value)}", field="formats"
+        )
     # Every browser takes JPEG, and what we do not know we cannot send.
     return frozenset(FORMATS) & frozenset(value) | {"jpeg"}

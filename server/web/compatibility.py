@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from aiohttp import web
 
@@ -66,10 +67,8 @@ async def test_stream(request: web.Request) -> web.Response:
 
 
 def _number(text: str, name: str, low: float, high: float) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
+    # `float` would take more than anybody means: spaces, lines' ends, "1_0".
+    value = float(text) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) else float("nan")
     if not low <= value <= high:
         raise InvalidError(f"{name} must be a number from {low:g} to {high:g}, got {text!r:.40}", field=name)
     return value
@@ -83,10 +82,10 @@ async def test_inference(request: web.Request) -> web.Response:
         PromptBody,
         {"prompt": request.query.get("prompt", TEST_PROMPT), "mode": "variations", "count": TEST_COUNT},
     )
-    left = parts.registry.ensure("left", is_temporary=False)
-    right = parts.registry.ensure("right", is_temporary=False)
-    if not right.subscribers:
+    right = next((canvas for canvas in parts.registry if canvas.slug == "right"), None)
+    if right is None or not right.subscribers:
         raise ConflictError("No active connections for right canvas")
+    left = parts.registry.ensure("left", is_temporary=False)
     loop = asyncio.get_running_loop()
     files = await loop.run_in_executor(parts.executor, pictures_in, parts.settings.media_root, SAMPLES)
     sample = await loop.run_in_executor(parts.executor, load, files[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -13,7 +14,7 @@ from server.generation.job import Job, State
 from server.streaming.clock import iso_utc
 from server.streaming.wire import MAX_CLIENT_MESSAGE_BYTES, CloseCode, Form, parse_client_message
 from server.web.keys import PARTS, Parts
-from server.web.sockets import close
+from server.web.sockets import abort, close
 
 
 MAX_SESSIONS = 100
@@ -51,38 +52,47 @@ async def events_socket(request: web.Request) -> web.WebSocketResponse:
         listener.tell(Event())
         async with asyncio.TaskGroup() as tasks:
             writers = [
-                tasks.create_task(_write(parts, ws, listener, interest), name="writer:events"),
-                tasks.create_task(_close_at_stop(parts, ws), name="stopper:events"),
+                tasks.create_task(_write(request, ws, listener, interest), name="writer:events"),
+                tasks.create_task(_close_at_stop(request, ws), name="stopper:events"),
             ]
             try:
-                await _read(parts, ws, interest)
+                await _read(request, ws, interest)
             finally:
                 for writer in writers:
                     writer.cancel()
     return ws
 
 
-async def _close_at_stop(parts: Parts, ws: web.WebSocketResponse) -> None:
-    await parts.is_stopping.wait()
-    await close(ws, CloseCode.GOING_AWAY, "the server stops")
+async def _close_at_stop(request: web.Request, ws: web.WebSocketResponse) -> None:
+    await request.app[PARTS].is_stopping.wait()
+    await close(request, ws, CloseCode.GOING_AWAY, "the server stops")
 
 
-async def _write(parts: Parts, ws: web.WebSocketResponse, listener: Listener, interest: _Interest) -> None:
+async def _write(
+    request: web.Request, ws: web.WebSocketResponse, listener: Listener, interest: _Interest
+) -> None:
+    parts = request.app[PARTS]
+    loop = asyncio.get_running_loop()
     try:
         while True:
             event = await listener.next()
             if interest.covers(event):
                 message = _job_message(event.job) if event.job else _canvases_message(parts)
-                async with asyncio.timeout(parts.settings.send_deadline_s):
+                # Not `asyncio.timeout`: see `Connection._send`.
+                deadline = loop.call_later(parts.settings.send_deadline_s, abort, request)
+                try:
                     await ws.send_json(message)
-    except (ListenerTooSlow, TimeoutError):
-        await close(ws, CloseCode.TOO_SLOW, "too many events were not read")
+                finally:
+                    deadline.cancel()
+    except ListenerTooSlow:
+        await close(request, ws, CloseCode.TOO_SLOW, "too many events were not read")
     except ConnectionError:
         # The reader sees the same and ends the handler.
         return
 
 
-async def _read(parts: Parts, ws: web.WebSocketResponse, interest: _Interest) -> None:
+async def _read(request: web.Request, ws: web.WebSocketResponse, interest: _Interest) -> None:
+    parts = request.app[PARTS]
     async for message in ws:
         if message.type is not WSMsgType.TEXT:
             break
@@ -90,10 +100,12 @@ async def _read(parts: Parts, ws: web.WebSocketResponse, interest: _Interest) ->
             answer = _answer(parts, interest, message.data)
         except ProtocolError as exc:
             parts.counters.protocol_errors += 1
-            await close(ws, exc.close_code, str(exc))
+            await close(request, ws, exc.close_code, str(exc))
             return
-        for told in answer:
-            await ws.send_json(told)
+        with contextlib.suppress(ConnectionError):
+            # The next `receive` tells that the peer is gone.
+            for told in answer:
+                await ws.send_json(told)
 
 
 def _answer(parts: Parts, interest: _Interest, data: str) -> list[dict[str, Any]]:

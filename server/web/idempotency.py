@@ -8,6 +8,7 @@ from collections import OrderedDict
 from typing import Any
 
 from server.errors import ConflictError, InvalidError
+from server.generation.job import Job
 
 
 MAX_KEYS = 1000
@@ -23,10 +24,10 @@ class RepeatGuard:
 
     def __init__(self, max_keys: int = MAX_KEYS) -> None:
         self.max_keys = max_keys
-        self._known: OrderedDict[str, tuple[str, list[str]]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[str, list[Job]]] = OrderedDict()
 
-    def find(self, key: str | None, request: tuple[str, dict[str, Any]]) -> list[str] | None:
-        """Return the ids of the jobs that this request has started before, or None.
+    def find(self, key: str | None, request: tuple[str, dict[str, Any]]) -> list[Job] | None:
+        """Return the jobs that this request has started before, or None.
 
         Raises:
             InvalidError: If the key is too long.
@@ -45,11 +46,11 @@ class RepeatGuard:
             raise ConflictError("this Idempotency-Key came with another request", field="idempotency-key")
         return known[1]
 
-    def note(self, key: str | None, request: tuple[str, dict[str, Any]], job_ids: list[str]) -> None:
+    def note(self, key: str | None, request: tuple[str, dict[str, Any]], jobs: list[Job]) -> None:
         """Remember what a request has started."""
         if key is None:
             return
-        self._known[key] = (_digest(request), job_ids)
+        self._known[key] = (_digest(request), jobs)
         while len(self._known) > self.max_keys:
             self._known.popitem(last=False)
 

@@ -140,8 +140,9 @@ async def job_events(request: web.Request) -> web.StreamResponse:
     )
     with parts.bus.listen() as listener:
         await response.prepare(request)
+        is_end_told = job.is_ended
         await response.write(_event(parts, job))
-        while not job.is_ended and not parts.is_stopping.is_set():
+        while not is_end_told and not parts.is_stopping.is_set():
             try:
                 async with asyncio.timeout(KEEP_ALIVE_S):
                     event = await listener.next()
@@ -151,6 +152,7 @@ async def job_events(request: web.Request) -> web.StreamResponse:
                 break
             else:
                 if event.job is job:
+                    is_end_told = job.is_ended
                     await response.write(_event(parts, job))
     await response.write_eof()
     return response

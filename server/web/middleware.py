@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 import structlog
@@ -42,12 +41,13 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         for name in ("Allow",):
             if name in exc.headers:
                 response.headers[name] = exc.headers[name]
-    except asyncio.CancelledError:
-        raise
-    except Exception:
+    except Exception as exc:
+        response = error(500, "internal", "internal error", None)
+        if isinstance(exc, ConnectionError) and _is_gone(request):
+            # The client broke off while it sent or read: nobody is there to be told.
+            return response
         # The outermost boundary of a handler: a bug is logged whole and told as little.
         log.exception("request failed", method=request.method, path=request.path)
-        response = error(500, "internal", "internal error", None)
     if response.status >= 400:
         log.info(
             "request refused",
@@ -57,6 +57,10 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
             ms=round((time.monotonic() - started_s) * 1000.0, 1),
         )
     return response
+
+
+def _is_gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
 
 
 def error(status: int, code: str, message: str, field: str | None) -> web.Response:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from server.errors import NotFoundError
 from server.streaming.registry import check_slug
 
 
@@ -34,5 +35,13 @@ async def favicon(request: web.Request) -> web.Response:
 
 
 def add_static(app: web.Application) -> None:
-    """Serve the files below `client/`."""
-    app.router.add_static("/static", CLIENT, append_version=False)
+    """Serve the files that are below `client/` now, by name: no path of a client's is ever opened."""
+    files = {path.relative_to(CLIENT).as_posix(): path for path in CLIENT.rglob("*") if path.is_file()}
+
+    async def static(request: web.Request) -> web.StreamResponse:
+        path = files.get(request.match_info["name"])
+        if path is None:
+            raise NotFoundError(f"there is no file {request.path!r:.80}")
+        return web.FileResponse(path)
+
+    app.router.add_get("/static/{name:.*}", static)

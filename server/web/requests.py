@@ -74,7 +74,7 @@ class PromptBody(_Body):
             steps=self.steps,
             guidance_scale=self.guidance_scale,
             seed=secrets.randbelow(SEEDS) if self.seed is None else self.seed,
-            strength=self.strength,
+            strength=self.strength if source is not None else None,
             source=source,
             format="",
         )

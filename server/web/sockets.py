@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from aiohttp import WSMsgType, web
 
-from server.errors import ProtocolError, ServerFullError, UnknownCanvasError
+from server.errors import InvalidError, ProtocolError, ServerFullError, UnknownCanvasError
 from server.streaming import wire
 from server.streaming.canvas import Canvas, Subscriber
 from server.streaming.clock import now_ms
@@ -39,7 +39,7 @@ _KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 
 
 class TooSlow(Exception):
-    """The subscriber has taken nothing for as long as it may."""
+    """The subscriber has acknowledged nothing for as long as it may."""
 
 
 async def canvas_socket(request: web.Request) -> web.StreamResponse:
@@ -63,9 +63,13 @@ async def canvas_socket(request: web.Request) -> web.StreamResponse:
             parts.counters.connections += 1
             await Connection(parts, request, ws, canvas, subscriber).serve()
     except ServerFullError as exc:
-        await close(ws, CloseCode.FULL, str(exc))
+        await close(request, ws, CloseCode.FULL, str(exc))
     except UnknownCanvasError as exc:
-        await close(ws, CloseCode.NO_SUCH_CANVAS, str(exc))
+        await close(request, ws, CloseCode.NO_SUCH_CANVAS, str(exc))
+    except Exception:
+        # The outermost boundary of a connection; above, an HTTP answer would go into the stream.
+        log.exception("connection failed", canvas=slug)
+        await close(request, ws, CloseCode.INTERNAL, "internal error")
     return ws
 
 
@@ -94,6 +98,7 @@ class Connection:
         subscriber: Subscriber,
     ) -> None:
         self.parts = parts
+        self.request = request
         self.ws = ws
         self.canvas = canvas
         self.subscriber = subscriber
@@ -103,6 +108,9 @@ class Connection:
         # Whether the writer is closing the connection and must not be cancelled for that.
         self._is_closing = False
         self._is_bounded_by_socket = True
+        self._is_cut_off = False
+        self._farewell: asyncio.TimerHandle | None = None
+        self.mailbox.on_close = self._hurry
         _tune(self._transport)
 
     async def serve(self) -> None:
@@ -123,6 +131,10 @@ class Connection:
         except* ConnectionError:
             reason = "connection lost"
         finally:
+            if self._farewell:
+                self._farewell.cancel()
+            if self._is_cut_off:
+                reason = "too slow"
             about.info(
                 "screen gone",
                 reason=reason,
@@ -143,7 +155,7 @@ class Connection:
                 handle_message(self.canvas, self.subscriber, message.data, time.monotonic())
             except ProtocolError as exc:
                 self.parts.counters.protocol_errors += 1
-                await close(self.ws, exc.close_code, str(exc))
+                await close(self.request, self.ws, exc.close_code, str(exc))
                 return str(exc)
         return ""
 
@@ -153,18 +165,15 @@ class Connection:
             await self._write()
         except MailboxClosed as end:
             self._is_closing = True
-            with contextlib.suppress(TooSlow, ConnectionError):
-                await self._send_message(
-                    {"type": "bye", "reason": end.reason, "reconnect": end.reconnect}, deadline_s=CLOSE_S
-                )
-            await close(self.ws, end.close_code, end.reason)
+            with contextlib.suppress(ConnectionError):
+                bye = {"type": "bye", "reason": end.reason, "reconnect": end.reconnect}
+                await self._send_message(bye, deadline_s=CLOSE_S)
+            await close(self.request, self.ws, end.close_code, end.reason)
         except TooSlow:
             self._is_closing = True
             self.parts.counters.too_slow += 1
-            await close(self.ws, CloseCode.TOO_SLOW, f"nothing was taken for {self.deadline_s} s")
-            if self._transport is not None:
-                # A close frame waits behind what the peer does not read.
-                self._transport.abort()
+            reason = f"nothing was acknowledged for {self.deadline_s} s"
+            await close(self.request, self.ws, CloseCode.TOO_SLOW, reason)
 
     async def _write(self) -> None:
         """Send what the mailbox lets go, control first."""
@@ -179,7 +188,13 @@ class Connection:
             if frame is None:
                 await self._wait()
                 continue
-            payload = await canvas.renditions.payload(frame, subscriber.form, subscriber.formats)
+            try:
+                payload = await canvas.renditions.payload(frame, subscriber.form, subscriber.formats)
+            except InvalidError:
+                # A pushed image may be whole by its header and end, and broken in between. Whoever
+                # takes it as it is finds out; who would need it in another format keeps the last one.
+                self.parts.counters.undecodable_frames += 1
+                continue
             now_s = time.monotonic()
             mailbox.window.sent(frame.sequence, len(payload), now_s)
             subscriber.out.count(now_s)
@@ -195,7 +210,8 @@ class Connection:
         """
         now_s = time.monotonic()
         patience_s = None
-        if self.mailbox.has_frame and self.mailbox.is_visible:
+        window = self.mailbox.window
+        if self.mailbox.has_frame and self.mailbox.is_visible and window.in_flight >= window.limit:
             patience_s = self.deadline_s - self.mailbox.window.stalled_for_s(now_s)
         try:
             async with asyncio.timeout(patience_s):
@@ -207,17 +223,29 @@ class Connection:
         """Send a message and wait until its socket has taken it.
 
         Raises:
-            TooSlow: If it has not within the deadline.
-            ConnectionError: If the peer is gone.
+            ConnectionError: If the peer is gone, or has been cut off because it took nothing.
         """
+        # Not `asyncio.timeout`: a drain that was cancelled cancels every later one of its connection,
+        # https://github.com/aio-libs/aiohttp/blob/v3.14.5/aiohttp/base_protocol.py
+        deadline = asyncio.get_running_loop().call_later(deadline_s, self._cut_off)
         try:
-            async with asyncio.timeout(deadline_s):
-                if isinstance(payload, str):
-                    await self.ws.send_str(payload)
-                else:
-                    await self.ws.send_bytes(payload)
-        except TimeoutError:
-            raise TooSlow from None
+            if isinstance(payload, str):
+                await self.ws.send_str(payload)
+            else:
+                await self.ws.send_bytes(payload)
+        finally:
+            deadline.cancel()
+
+    def _cut_off(self) -> None:
+        """End the connection at once: a close frame would wait behind what the peer does not read."""
+        self.parts.counters.too_slow += 1
+        self._is_cut_off = True
+        abort(self.request)
+
+    def _hurry(self) -> None:
+        """Limit the time that a message may still take which is being sent when the mailbox closes."""
+        loop = asyncio.get_running_loop()
+        self._farewell = self._farewell or loop.call_later(CLOSE_S, abort, self.request)
 
     async def _send_message(self, message: Message, *, deadline_s: float | None = None) -> None:
         form = self.subscriber.form
@@ -253,12 +281,23 @@ class Connection:
                 _set_option(sock, "TCP_NOTSENT_LOWAT", 0)
 
 
-async def close(ws: web.WebSocketResponse, code: int, reason: str) -> None:
+async def close(request: web.Request, ws: web.WebSocketResponse, code: int, reason: str) -> None:
     """Close politely, but not for long."""
-    with contextlib.suppress(TimeoutError, ConnectionError):
+    # A close frame holds at most 123 bytes of reason, and no half letter.
+    message = reason.encode()[:123].decode(errors="ignore").encode()
+    try:
         async with asyncio.timeout(CLOSE_S):
-            # A close frame holds at most 123 bytes of reason.
-            await ws.close(code=int(code), message=reason.encode()[:120])
+            await ws.close(code=int(code), message=message)
+    except ConnectionError:
+        return
+    except TimeoutError:
+        abort(request)
+
+
+def abort(request: web.Request) -> None:
+    """End a connection whose peer reads nothing: what waits to be sent would keep it open."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def _tune(transport: asyncio.Transport | None) -> None:

@@ -1,0 +1,211 @@
+"""The wall in a real browser: what hangs there, what it shows, and what it survives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Page
+from processes import Server, running_server
+
+
+pytestmark = pytest.mark.browser
+
+SETTINGS = {"PSYCHE_SIZE": "128x128", "PSYCHE_FPS": "8"}
+
+# What the canvases on a page show: data attributes, and the mean colour of the picture.
+SHOWN = """() => Object.fromEntries([...document.querySelectorAll('canvas')].map((canvas) => {
+    const small = new OffscreenCanvas(1, 1).getContext('2d');
+    small.imageSmoothingQuality = 'high';
+    small.drawImage(canvas, 0, 0, 1, 1);
+    const grid = new OffscreenCanvas(16, 16).getContext('2d');
+    grid.drawImage(canvas, 0, 0, 16, 16);
+    return [canvas.dataset.slug, {
+        ...canvas.dataset,
+        state: canvas.parentElement.dataset.state,
+        down: canvas.parentElement.classList.contains('is-down'),
+        mean: [...small.getImageData(0, 0, 1, 1).data].slice(0, 3),
+        pixels: [...grid.getImageData(0, 0, 16, 16).data].join(),
+    }];
+}))"""
+
+
+class Wall:
+    """A page of the wall, and what it complained of."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    async def shown(self) -> dict[str, dict[str, Any]]:
+        """Return what each canvas shows, by slug."""
+        shown: dict[str, dict[str, Any]] = await self.page.evaluate(SHOWN)
+        return shown
+
+    async def until(self, condition: Any, *, within_s: float = 15.0) -> dict[str, dict[str, Any]]:
+        """Wait until the canvases show something, and return what they show."""
+        shown: dict[str, dict[str, Any]] = {}
+        try:
+            async with asyncio.timeout(within_s):
+                while not condition(shown := await self.shown()):  # noqa: ASYNC110 - a page has no such event
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            told = {slug: {**about, "pixels": "..."} for slug, about in shown.items()}
+            raise AssertionError(f"the wall shows {told}, complaints {self.complaints}") from None
+        return shown
+
+
+@asynccontextmanager
+async def wall(browser: Browser, server: Server, path: str = "/") -> AsyncIterator[Wall]:
+    """Open a page of the wall."""
+    page = await browser.new_page(viewport={"width": 800, "height": 450})
+    shown = Wall(page)
+    await page.goto(str(server.url.with_path(path)))
+    try:
+        yield shown
+    finally:
+        await page.close()
+
+
+def paints(*slugs: str) -> Any:
+    """Hold when exactly these canvases hang there and each has shown a picture."""
+    return lambda shown: list(shown) == list(slugs) and all("sequence" in about for about in shown.values())
+
+
+async def post(server: Server, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(server.url.with_path(path), json=body) as response,
+    ):
+        assert response.status in (201, 202), await response.text()
+        answer: dict[str, Any] = await response.json()
+        return answer
+
+
+async def test_the_wall_paints_both_canvases_and_they_move(browser: Browser, tmp_path: Path) -> None:
+    async with running_server(tmp_path, **SETTINGS) as server, wall(browser, server) as page:
+        first = await page.until(paints("left", "right"))
+        later = await page.until(
+            lambda shown: all(
+                int(shown[slug]["sequence"]) >= int(first[slug]["sequence"]) + 3
+                and shown[slug]["pixels"] != first[slug]["pixels"]
+                for slug in ("left", "right")
+            )
+        )
+
+        assert first["left"]["job"] != first["right"]["job"]
+        for about in later.values():
+            assert about["state"] == "painting"
+            assert about["down"] is False
+            assert max(about["mean"]) > 10, "something else than black"
+            assert about.get("corrupt", "0") == "0"
+        assert page.complaints == []
+
+
+async def test_a_prompt_changes_its_own_canvas_and_no_other(browser: Browser, tmp_path: Path) -> None:
+    async with running_server(tmp_path, **SETTINGS) as server, wall(browser, server) as page:
+        before = await page.until(paints("left", "right"))
+        prompt = {"prompt": "a snowy mountain under a clear blue sky at noon"}
+        job = (await post(server, "/canvases/left/prompt", prompt))["job"]
+
+        after = await page.until(lambda shown: shown["left"]["job"] == job["id"])
+
+        assert after["right"]["job"] == before["right"]["job"]
+        # It began with a sunset.
+        (red, _, blue), (red_after, _, blue_after) = before["left"]["mean"], after["left"]["mean"]
+        assert red > blue
+        assert blue_after > red_after
+        assert page.complaints == []
+
+
+async def test_it_comes_back_by_itself_and_keeps_its_picture_meanwhile(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with running_server(tmp_path, **SETTINGS) as server:
+        port = server.url.port
+        assert port is not None
+        async with wall(browser, server) as page:
+            await page.until(paints("left", "right"))
+            server.process.terminate()
+            await server.process.wait()
+            kept = await page.until(lambda shown: all(about["down"] for about in shown.values()))
+            assert set(kept) == {"left", "right"}
+            assert all(max(about["mean"]) > 10 for about in kept.values())
+
+            async with running_server(tmp_path, port=port, **SETTINGS):
+                again = await page.until(
+                    lambda shown: all(
+                        not about["down"] and about["job"] != kept[slug]["job"]
+                        for slug, about in shown.items()
+                    )
+                )
+                assert list(again) == ["left", "right"]
+            # That the server was away is all that the browser may complain of.
+            assert all("ERR_CONNECTION_REFUSED" in text for text in page.complaints), page.complaints
+
+
+async def test_one_canvas_has_a_page_of_its_own(browser: Browser, tmp_path: Path) -> None:
+    async with running_server(tmp_path, **SETTINGS) as server, wall(browser, server, "/c/right") as page:
+        await page.until(paints("right"))
+        box = await page.page.locator("canvas").bounding_box()
+        assert box is not None
+        assert box["height"] == 450, "it fills the height of the page"
+        assert page.complaints == []
+
+
+async def test_canvases_come_and_go_while_the_page_is_open(browser: Browser, tmp_path: Path) -> None:
+    async with running_server(tmp_path, **SETTINGS) as server, wall(browser, server) as page:
+        await page.until(paints("left", "right"))
+        await post(server, "/canvases", {"slug": "third", "width": 192, "height": 64})
+        await post(server, "/canvases/third/prompt", {"prompt": "a green forest"})
+        await page.until(paints("left", "right", "third"))
+
+        async with (
+            aiohttp.ClientSession() as session,
+            session.delete(server.url / "canvases/left") as response,
+        ):
+            assert response.status == 200
+        await page.until(paints("right", "third"))
+        assert page.complaints == []
+
+
+async def test_every_bitmap_that_was_made_is_freed(browser: Browser, tmp_path: Path) -> None:
+    async with running_server(tmp_path, **SETTINGS) as server, wall(browser, server) as page:
+        await page.until(
+            lambda shown: (
+                paints("left", "right")(shown)
+                and all(int(about["painted"]) >= 10 for about in shown.values())
+            )
+        )
+        async with aiohttp.ClientSession() as session:
+            for slug, left_over in (("left", ["right"]), ("right", [])):
+                async with session.delete(server.url / "canvases" / slug) as response:
+                    assert response.status == 200
+                await page.until(lambda shown, wanted=left_over: list(shown) == wanted)
+
+        # The newest of each canvas was kept for redrawing; now nothing hangs there any more.
+        async with asyncio.timeout(5):
+            while len(set(counted := await bitmaps(page.page))) > 1:  # noqa: ASYNC110 - a page has no such event
+                await asyncio.sleep(0.02)
+        assert counted[0] >= 20
+        assert page.complaints == []
+
+
+async def bitmaps(page: Page) -> list[int]:
+    """Return how many decoded images a page has made, and how many it has freed."""
+    counted: list[int] = await page.evaluate(
+        "() => ['bitmapsCreated', 'bitmapsClosed']"
+        ".map((name) => Number(document.documentElement.dataset[name]))"
+    )
+    return counted

@@ -1,0 +1,312 @@
+"""The canvas: publishing, subscribing, blanking, counting."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from images import TINY, encoded
+
+from server.errors import ServerFullError
+from server.streaming import encoders
+from server.streaming.canvas import Canvas, CanvasConfig, Subscriber
+from server.streaming.frame import EncodedImage, Frame
+from server.streaming.wire import CloseCode, Form
+
+
+def make_canvas(config: CanvasConfig | None = None, **options: Any) -> Canvas:
+    # Nothing is encoded again here.
+    return Canvas("left", config or CanvasConfig(), executor=Executor(), **options)
+
+
+def image(number: int) -> EncodedImage:
+    return replace(TINY, data=TINY.data + bytes([number]))
+
+
+def taken(subscriber: Subscriber) -> Frame | None:
+    """Take the frame as the writer of a silent peer does."""
+    frame = subscriber.mailbox.take_frame(0.0)
+    if frame is not None:
+        subscriber.mailbox.window.sent(frame.sequence, len(frame.image.data), 0.0)
+    return frame
+
+
+def is_black(frame: Frame | None) -> bool:
+    return frame is not None and not encoders.decode(frame.image.data).any()
+
+
+def test_every_subscriber_is_offered_the_very_same_frame() -> None:
+    canvas = make_canvas()
+    with canvas.subscribe(Form.MSGPACK) as one, canvas.subscribe(Form.JSON) as other:
+        frame = canvas.publish(TINY, timestamp_ms=5.0, job="job", final=True)
+
+        assert taken(one) is frame
+        assert taken(other) is frame
+        assert canvas.newest is frame
+    assert (frame.canvas, frame.sequence, frame.timestamp_ms) == ("left", 1, 5.0)
+    assert (frame.job, frame.final, frame.image) == ("job", True, TINY)
+
+
+def test_sequences_count_up_by_one_and_name_the_epoch() -> None:
+    canvas = make_canvas()
+
+    frames = [canvas.publish(TINY, timestamp_ms=0.0) for _ in range(3)]
+
+    assert [frame.sequence for frame in frames] == [1, 2, 3]
+    assert [frame.image_id for frame in frames] == [f"{canvas.epoch}-{n}" for n in (1, 2, 3)]
+
+
+def test_each_incarnation_has_an_epoch_of_its_own() -> None:
+    assert make_canvas().epoch != make_canvas().epoch
+
+
+def test_a_late_joiner_gets_the_newest_frame_at_once_and_no_older_one() -> None:
+    canvas = make_canvas()
+    canvas.publish(image(1), timestamp_ms=0.0)
+    newest = canvas.publish(image(2), timestamp_ms=0.0)
+
+    with canvas.subscribe(Form.MSGPACK) as subscriber:
+        assert taken(subscriber) is newest
+        assert taken(subscriber) is None
+
+
+def test_a_subscriber_that_looks_away_ends_on_the_newest_frame() -> None:
+    canvas = make_canvas()
+    with canvas.subscribe(Form.MSGPACK) as subscriber:
+        for number in range(5):
+            newest = canvas.publish(image(number), timestamp_ms=0.0)
+
+        assert taken(subscriber) is newest
+        assert subscriber.mailbox.replaced == 4
+
+
+def test_stages_are_completed_with_the_publication() -> None:
+    canvas = make_canvas()
+
+    with_stages = canvas.publish(TINY, timestamp_ms=1.0, stages={"painted": 1.0})
+    without = canvas.publish(TINY, timestamp_ms=1.0)
+
+    assert with_stages.stages == {"painted": 1.0, "published": with_stages.published_ms}
+    assert without.stages == {}
+
+
+def test_a_subscriber_is_gone_when_its_connection_is_whatever_ended_it() -> None:
+    canvas = make_canvas()
+    subscribed = canvas.subscribe(Form.MSGPACK)
+    subscribed.__enter__()
+    assert len(canvas.subscribers) == 1
+
+    lost = ConnectionError()
+    assert not subscribed.__exit__(ConnectionError, lost, None)
+
+    assert len(canvas.subscribers) == 0
+
+
+def test_more_subscribers_than_allowed_are_refused_and_a_place_that_is_left_is_free() -> None:
+    canvas = make_canvas(max_subscribers=2)
+    with canvas.subscribe(Form.MSGPACK):
+        with (
+            canvas.subscribe(Form.MSGPACK),
+            pytest.raises(ServerFullError, match="2 subscribers of 'left'"),
+            canvas.subscribe(Form.MSGPACK),
+        ):
+            pass
+        assert len(canvas.subscribers) == 1
+        with canvas.subscribe(Form.MSGPACK):
+            assert len(canvas.subscribers) == 2
+
+
+def test_a_subscriber_does_not_stay_when_telling_of_it_fails() -> None:
+    canvas = make_canvas()
+
+    def fail() -> None:
+        raise RuntimeError("a bug")
+
+    canvas.on_demand = fail
+    with pytest.raises(RuntimeError, match="a bug"), canvas.subscribe(Form.MSGPACK):
+        pass
+
+    assert not canvas.subscribers
+
+
+def test_demand_is_that_of_the_screen_that_wants_most() -> None:
+    canvas = make_canvas()
+    assert canvas.demand_fps == 0.0
+    with canvas.subscribe(Form.MSGPACK) as slow, canvas.subscribe(Form.MSGPACK) as fast:
+        assert canvas.demand_fps == float("inf")
+        slow.max_fps, fast.max_fps = 5.0, 30.0
+        assert canvas.demand_fps == 30.0
+        fast.mailbox.set_visible(False)
+        assert canvas.demand_fps == 5.0
+        slow.mailbox.set_visible(False)
+        assert canvas.demand_fps == 0.0
+
+
+def test_coming_and_going_is_told_when_it_is_done() -> None:
+    canvas = make_canvas()
+    demanded: list[float] = []
+    changed: list[int] = []
+    canvas.on_demand = lambda: demanded.append(canvas.demand_fps)
+    canvas.on_change = lambda: changed.append(len(canvas.subscribers))
+
+    with canvas.subscribe(Form.MSGPACK):
+        pass
+
+    assert demanded == [float("inf"), 0.0]
+    assert changed == [1, 0]
+
+
+def test_blanking_shows_black_and_unblanking_the_picture_from_before() -> None:
+    canvas = make_canvas()
+    shown = canvas.publish(encoded(), timestamp_ms=7.0, job="job")
+    with canvas.subscribe(Form.MSGPACK) as subscriber:
+        canvas.configure(blank=True)
+        assert is_black(taken(subscriber))
+
+        canvas.configure(blank=False)
+        back = taken(subscriber)
+
+    assert back is not None
+    assert back.image is shown.image
+    assert (back.timestamp_ms, back.job, back.sequence) == (7.0, "job", 3)
+
+
+def test_what_comes_while_blank_is_held_and_the_newest_of_it_is_shown_after() -> None:
+    canvas = make_canvas()
+    canvas.publish(encoded(), timestamp_ms=0.0)
+    canvas.configure(blank=True)
+    with canvas.subscribe(Form.MSGPACK) as subscriber:
+        assert is_black(taken(subscriber))
+
+        returned = [canvas.publish(image(number), timestamp_ms=0.0) for number in range(3)]
+        assert all(is_black(frame) for frame in returned)
+        assert taken(subscriber) is None
+
+        canvas.configure(blank=False)
+        back = taken(subscriber)
+
+    assert back is not None
+    assert back.image == image(2)
+    # The first one had been shown before, and the third is shown now.
+    assert canvas.dropped == 2
+
+
+def test_a_canvas_that_begins_blank_is_black_from_the_start() -> None:
+    canvas = make_canvas(CanvasConfig(blank=True))
+    assert is_black(canvas.newest)
+
+    canvas.publish(image(1), timestamp_ms=0.0)
+    canvas.publish(image(2), timestamp_ms=0.0)
+    assert is_black(canvas.newest)
+    canvas.configure(blank=False)
+
+    assert canvas.newest is not None
+    assert canvas.newest.image == image(2)
+    assert canvas.dropped == 1
+
+
+def test_blanking_twice_keeps_the_picture() -> None:
+    canvas = make_canvas()
+    shown = canvas.publish(encoded(), timestamp_ms=0.0)
+
+    canvas.configure(blank=True)
+    canvas.configure(blank=True)
+    canvas.configure(blank=False)
+
+    assert canvas.newest is not None
+    assert canvas.newest.image is shown.image
+
+
+def test_unblanking_a_canvas_that_has_never_shown_anything_leaves_it_black() -> None:
+    canvas = make_canvas()
+    canvas.configure(blank=True)
+    canvas.configure(blank=False)
+
+    assert is_black(canvas.newest)
+
+
+def test_a_change_of_other_settings_publishes_nothing() -> None:
+    canvas = make_canvas()
+    frame = canvas.publish(TINY, timestamp_ms=0.0)
+
+    canvas.configure(fps=10.0, width=640)
+
+    assert canvas.newest is frame
+    assert (canvas.config.fps, canvas.config.width, canvas.config.height) == (10.0, 640, 512)
+
+
+def test_a_status_is_posted_once_to_those_who_are_there() -> None:
+    canvas = make_canvas()
+    with canvas.subscribe(Form.MSGPACK) as subscriber:
+        canvas.set_status({"type": "status", "state": "painting"})
+        assert subscriber.mailbox.take_message() == {"type": "status", "state": "painting"}
+
+        canvas.set_status({"type": "status", "state": "painting"})
+        assert subscriber.mailbox.take_message() is None
+
+
+async def test_closing_sends_every_subscriber_away() -> None:
+    canvas = make_canvas()
+    with canvas.subscribe(Form.MSGPACK) as one, canvas.subscribe(Form.JSON) as other:
+        canvas.close("deleted", reconnect=False, close_code=CloseCode.NO_SUCH_CANVAS)
+
+        for subscriber in (one, other):
+            with pytest.raises(Exception, match="deleted"):
+                await subscriber.mailbox.wait(0.0)
+
+
+def test_a_canvas_describes_itself() -> None:
+    canvas = make_canvas(CanvasConfig(width=640, fps=10.0), is_temporary=True)
+    canvas.set_status({"type": "status", "state": "painting", "job": {"id": "job"}})
+
+    assert canvas.to_json() == {
+        "slug": "left",
+        "width": 640,
+        "height": 512,
+        "fps": 10.0,
+        "format": "jpeg",
+        "quality": 90,
+        "paused": False,
+        "blank": False,
+        "transition": {"kind": "cut", "duration_s": 0.0},
+        "processing": {},
+        "audio": {},
+        "state": "painting",
+        "subscribers": 0,
+        "job": "job",
+        "temporary": True,
+    }
+
+
+def test_counters_tell_the_traffic() -> None:
+    now_s = [0.0]
+    canvas = make_canvas(clock=lambda: now_s[0])
+    with canvas.subscribe(Form.MSGPACK) as one, canvas.subscribe(Form.SEED_JSON) as other:
+        one.max_fps = other.max_fps = 30.0
+        for number in range(1, 11):
+            now_s[0] = number * 0.5
+            canvas.publish(image(number), timestamp_ms=float(number))
+            taken(one)
+
+        counters = canvas.counters()
+
+    assert (counters["sequence"], counters["epoch"]) == (10, canvas.epoch)
+    assert (counters["fps_in"], counters["demand_fps"]) == (2.0, 30.0)
+    assert (counters["newest_ms"], counters["newest_bytes"]) == (10.0, len(TINY.data) + 1)
+    first, second = counters["subscribers"]
+    assert (first["number"], first["form"]) == (one.number, "msgpack")
+    assert (first["sent_frames"], first["replaced"]) == (10, 0)
+    assert (second["form"], second["sent_frames"], second["replaced"]) == ("seed-json", 0, 9)
+
+
+def test_a_demand_without_bound_is_told_as_none() -> None:
+    canvas = make_canvas()
+    with canvas.subscribe(Form.MSGPACK):
+        assert canvas.counters()["demand_fps"] is None
+
+
+def test_the_first_clients_take_jpeg_only() -> None:
+    assert Subscriber(Form.SEED_JSON).formats == {"jpeg"}
+    assert Subscriber(Form.JSON).formats == {"jpeg", "png", "webp"}

@@ -1,0 +1,266 @@
+"""Pages, static files, health, and how every address says no."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+from screens import Site, running_app, running_site, settings_for
+
+
+ROUTES = {
+    "/": "GET",
+    "/c/left": "GET",
+    "/favicon.ico": "GET",
+    "/canvases": "GET,POST",
+    "/canvases/left": "GET,PATCH,DELETE",
+    "/canvases/left/prompt": "POST",
+    "/canvases/left/frames": "POST",
+    "/canvases/left/playlist": "POST",
+    "/canvases/left/snapshot": "GET",
+    "/canvases/left/queue": "GET",
+    "/canvases/left/queue/skip": "POST",
+    "/canvases/left/queue/clear": "POST",
+    "/queue": "GET",
+    "/queue/skip": "POST",
+    "/queue/clear": "POST",
+    "/jobs": "GET,POST",
+    "/jobs/x": "GET,DELETE",
+    "/jobs/x/images/0": "GET",
+    "/jobs/x/preview": "GET",
+    "/jobs/x/events": "GET",
+    "/images": "POST",
+    "/api/generate": "POST",
+    "/test-stream/left/1/1": "GET",
+    "/test-inference": "GET",
+    "/ws": "GET",
+    "/ws/left": "GET",
+    "/login": "POST",
+    "/health": "GET",
+    "/ready": "GET",
+    "/state": "GET",
+    "/models": "GET",
+    "/styles": "GET",
+}
+
+
+async def test_every_address_answers_a_wrong_method_as_json(still_site: Site) -> None:
+    for path, methods in ROUTES.items():
+        allowed = set(methods.split(",")) | ({"HEAD"} if "GET" in methods else set())
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - allowed:
+            async with still_site.session.request(method, still_site.at(path)) as response:
+                assert response.status == 405, (method, path)
+                assert set(response.headers["Allow"].split(",")) == allowed, (method, path)
+                assert (await response.json())["error"]["code"] == "method_not_allowed"
+
+
+async def test_an_unknown_address_is_answered_as_json(still_site: Site) -> None:
+    for path in ("/nothing", "/canvases/left/nothing", "/static/nothing.js", "/c", "/ws/left/right"):
+        assert (await still_site.refused("GET", path, status=404))["code"] == "not_found"
+
+
+async def test_no_file_outside_the_client_is_served_and_no_folder_listed(still_site: Site) -> None:
+    for path in ("/static/../server/app.py", "/static/%2e%2e/setup.cfg", "/static/..%2fsetup.cfg"):
+        await still_site.refused("GET", path, status=404)
+    for path in ("/static/", "/static/wall", "/static/wall/"):
+        await still_site.refused("GET", path, status=404)
+
+
+@pytest.mark.parametrize("path", ["/", "/c/left", "/c/not-there-yet"])
+async def test_pages_come_with_the_headers_that_keep_them_safe(still_site: Site, path: str) -> None:
+    async with still_site.session.get(still_site.at(path)) as response:
+        assert response.status == 200
+        assert response.content_type == "text/html"
+        policy = response.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Referrer-Policy"] == "no-referrer"
+        assert b'<script type="module" src="/static/wall/main.js">' in await response.read()
+
+
+async def test_modules_are_served_as_javascript_and_asked_for_again(still_site: Site) -> None:
+    async with still_site.session.get(still_site.url / "static/wall/main.js") as response:
+        assert response.status == 200
+        # Python 3.12 has changed its mind; browsers take both, and nothing else.
+        assert response.content_type in ("text/javascript", "application/javascript")
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Cache-Control"] == "no-cache"
+        etag = response.headers["ETag"]
+
+    async with still_site.session.get(
+        still_site.url / "static/wall/main.js", headers={"If-None-Match": etag}
+    ) as response:
+        assert response.status == 304
+
+
+async def test_a_bad_slug_of_a_page_names_the_field(still_site: Site) -> None:
+    assert (await still_site.refused("GET", "/c/No%20Slug", status=400))["field"] == "slug"
+
+
+async def test_the_icon_that_browsers_ask_for_is_no_error(still_site: Site) -> None:
+    assert await still_site.call("GET", "/favicon.ico", status=204) == b""
+
+
+async def test_health_and_readiness_are_two_things(tmp_path: Path) -> None:
+    nowhere = settings_for(f"unix:{tmp_path}/nobody.sock", default_prompt="")
+    async with running_app(nowhere) as site:
+        assert (await site.call("GET", "/health"))["status"] == "ok"
+        assert await site.call("GET", "/ready", status=503) == {"status": "waiting", "inference": False}
+
+
+async def test_it_is_ready_when_the_inference_service_serves(still_site: Site) -> None:
+    assert await still_site.call("GET", "/ready") == {"status": "ready", "inference": True}
+
+
+async def test_the_state_tells_of_canvases_screens_and_the_process(site: Site) -> None:
+    async with site.screen("left") as screen:
+        frame = await screen.frame()
+        await screen.ack(frame, rtt_ms=3.5, offset_ms=-2.0, skipped=1)
+        await screen.send("nonsense")
+        await screen.sync()
+
+        state = await site.call("GET", "/state")
+
+    left = state["canvases"]["left"]
+    (subscriber,) = left["subscribers"]
+    assert state["inference"]["serving"] is True
+    assert state["inference"]["embedded"] is False
+    assert state["jpeg_encoder"] in ("turbojpeg", "pillow")
+    assert state["process"]["rss_bytes"] > 1_000_000
+    assert left["epoch"] == site.canvas("left").epoch
+    assert left["sequence"] >= 1
+    assert left["queue"] == {"length": 0, "running": frame["job"]}
+    assert subscriber["form"] == "msgpack"
+    assert subscriber["acknowledging"] is True
+    assert subscriber["rtt_ms"] == 3.5
+    assert subscriber["offset_ms"] == -2.0
+    assert subscriber["skipped"] == 1
+    assert subscriber["ignored"] == 1
+    json.dumps(state, allow_nan=False)
+
+
+async def test_models_and_styles_are_those_of_the_inference_service(still_site: Site) -> None:
+    models = await still_site.call("GET", "/models")
+    styles = await still_site.call("GET", "/styles")
+
+    assert [model["name"] for model in models["models"]] == ["fake", "tiny"]
+    assert models["default"] == "fake"
+    assert models["device"] == "cpu"
+    assert styles == {"styles": [{"name": "oil", "description": "Oil on canvas"}]}
+
+
+async def test_without_the_inference_service_models_are_told_to_be_away(tmp_path: Path) -> None:
+    nowhere = settings_for(f"unix:{tmp_path}/nobody.sock", default_prompt="")
+    async with running_app(nowhere) as site:
+        assert (await site.refused("GET", "/models", status=503))["code"] == "inference_unavailable"
+
+
+TOKEN = "a token of some length"
+CHANGES = [
+    ("POST", "/canvases"),
+    ("PATCH", "/canvases/left"),
+    ("DELETE", "/canvases/left"),
+    ("POST", "/canvases/left/prompt"),
+    ("POST", "/canvases/left/frames"),
+    ("POST", "/canvases/left/playlist"),
+    ("POST", "/canvases/left/queue/skip"),
+    ("POST", "/canvases/left/queue/clear"),
+    ("POST", "/queue/skip"),
+    ("POST", "/queue/clear"),
+    ("POST", "/jobs"),
+    ("DELETE", "/jobs/x"),
+    ("POST", "/images"),
+    ("POST", "/api/generate"),
+    ("GET", "/test-stream/left/1/1"),
+    ("GET", "/test-inference"),
+]
+VIEWS = ["/", "/c/left", "/canvases", "/canvases/left", "/canvases/left/queue", "/jobs", "/health", "/ready"]
+VIEWS += ["/state", "/models", "/styles", "/static/wall/main.js"]
+
+
+async def test_a_token_protects_every_change_and_no_view(tmp_path: Path) -> None:
+    async with running_site(tmp_path, token=TOKEN) as site:
+        for method, path in CHANGES:
+            for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
+                error = await site.refused(method, path, status=401, headers=headers)
+                assert error["code"] == "unauthorized", (method, path)
+        for path in VIEWS:
+            await site.call("GET", path)
+        async with site.screen("left") as screen:
+            assert (await screen.frame())["sequence"] >= 1
+
+
+async def test_the_token_lets_in_as_a_bearer_and_as_a_cookie(tmp_path: Path) -> None:
+    async with running_site(tmp_path, token=TOKEN) as site, ClientSession() as browser:
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
+        await site.call("POST", "/canvases", status=201, json={"slug": "a"}, headers=bearer)
+
+        await site.refused("POST", "/login", status=401, json={"token": "wrong"})
+        assert (await site.refused("POST", "/login", status=400, json={"token": 5}))["field"] == "token"
+        async with browser.post(site.url / "login", json={"token": TOKEN}) as response:
+            assert response.status == 200
+            cookie = response.headers["Set-Cookie"]
+        value = cookie.split(";")[0]
+        await site.call("POST", "/canvases", status=201, json={"slug": "b"}, headers={"Cookie": value})
+
+        assert "HttpOnly" in cookie
+        assert "SameSite=Strict" in cookie
+        assert TOKEN not in cookie
+        assert "Secure" not in cookie  # Over plain HTTP a browser would not send it back.
+
+
+async def test_where_a_token_is_set_a_screen_without_it_makes_no_canvas(tmp_path: Path) -> None:
+    async with running_site(tmp_path, token=TOKEN) as site:
+        async with site.screen("new") as screen:
+            assert (await screen.end())[0] == 4404
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
+        async with site.screen("new", headers=bearer) as screen:
+            assert (await screen.receive())["canvas"]["temporary"] is True
+
+
+STRANGERS = [
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://127.0.0.1"},  # Another port of this machine is another program.
+    {"Host": "evil.example"},
+    {"Host": "evil.example:80", "Origin": "http://evil.example:80"},
+]
+
+
+@pytest.mark.parametrize("headers", STRANGERS)
+async def test_strangers_are_refused_on_http_and_on_the_upgrade(
+    still_site: Site, headers: dict[str, str]
+) -> None:
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }
+    for path in ("/canvases", "/", "/ws", "/ws/left"):
+        error = await still_site.refused("GET", path, status=403, headers={**upgrade, **headers})
+        assert error["code"] == "forbidden"
+    await still_site.refused("POST", "/canvases", status=403, headers=headers, json={"slug": "x"})
+    await still_site.refused("GET", "/canvases/x", status=404)
+
+
+async def test_our_own_pages_and_named_origins_are_let_in(tmp_path: Path) -> None:
+    options = {"allowed_origins": ("https://show.example",), "allowed_hosts": ("wall.example",)}
+    async with running_site(tmp_path, **options) as site:
+        own = f"http://127.0.0.1:{site.url.port}"
+        for origin in (own, "https://show.example"):
+            await site.call("GET", "/canvases", headers={"Origin": origin})
+            async with site.screen("left", headers={"Origin": origin}) as screen:
+                await screen.frame()
+        named = {"Host": f"wall.example:{site.url.port}", "Origin": f"https://wall.example:{site.url.port}"}
+        await site.call("GET", "/canvases", headers=named)
+
+
+async def test_a_foreign_page_cannot_call_the_test_addresses(still_site: Site) -> None:
+    # A picture's address sends no Origin, but tells where it stands.
+    for path in ("/test-stream/left/1/1", "/test-inference"):
+        for place in ("cross-site", "same-site"):
+            await still_site.refused("GET", path, status=403, headers={"Sec-Fetch-Site": place})
