@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = "protos/psyche_inference_v1.proto"
 

@@ -6,14 +6,11 @@ Starts a server of its own on a free port, looks at it in a real Chromium, and s
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import sys
 from pathlib import Path
 
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -21,6 +18,11 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+sys.path.insert(0, str(ROOT / "tests"))
+
+from chromium import find_chromium  # noqa: E402 - after the path is set
+
+
 WIDTH_PX, HEIGHT_PX = 1600, 820
 # Frames that the page must have painted before it is photographed: the fonts are there by then.
 FRAMES = 8
@@ -30,7 +32,9 @@ async def photograph(out: Path) -> None:
     """Write a JPEG of the wall with both canvases painting."""
     from playwright.async_api import async_playwright
 
-    browser_path = os.environ.get("PSYCHE_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM)))
+    browser_path = find_chromium()
+    if browser_path is None:
+        raise SystemExit("no Chromium: install it, or set PSYCHE_CHROMIUM=/path/to/it")
     arguments = ("-m", "server", "--port", "0", "--size", "800x800", "--log-format", "json")
     server = await asyncio.create_subprocess_exec(
         sys.executable,
