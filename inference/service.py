@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
+from grpc import aio
 
 from inference.core import Core
 from inference.engine import EngineError, RejectedError
@@ -168,6 +169,10 @@ async def _served(rpc: str, context: Any) -> AsyncIterator[_Call]:
         status, trailer = tell_error(exc)
         code, failure = status.name, exc
         await context.abort(status, str(exc), trailer)
+    except aio.BaseError:
+        # The caller went away while an answer was on its way: gRPC tells the writer so, and cancels
+        # the call a moment later.
+        code = "CANCELLED"
     except Exception as exc:  # noqa: BLE001 - a bug costs its call, and the log has all of it.
         code, failure = "INTERNAL", exc
         structlog.get_logger("inference").exception("bug", rpc=rpc)

@@ -20,12 +20,14 @@ export const SUB_PROTOCOL = 'psyche.v1.msgpack';
  * @property {string} slug
  * @property {number} width Pixels.
  * @property {number} height Pixels.
+ * @property {string} [epoch] This incarnation of the canvas: another one after it was deleted and made again.
  * @property {boolean} [temporary] Made by a screen that named it, and no part of the wall.
  */
 
 /**
  * @typedef {object} Hello
  * @property {'hello'} type
+ * @property {string} epoch
  * @property {CanvasRecord} canvas
  */
 

@@ -37,6 +37,8 @@ export class Tile {
     #corrupt = 0;
     #isEnded = false;
     #services;
+    /** @type {string | null} */
+    #epoch = null;
     #elements;
     #surface;
     #painter;
@@ -71,6 +73,11 @@ export class Tile {
     /** Whether the server wants this screen no longer. */
     get isEnded() {
         return this.#isEnded;
+    }
+
+    /** The incarnation of the canvas that it last received, or null before the first. */
+    get epoch() {
+        return this.#epoch;
     }
 
     /** Try again after the end: the canvas is there once more. */
@@ -122,7 +129,7 @@ export class Tile {
             streamUrl(this.slug),
             { viewport: this.#box, formats, visible: true },
             {
-                onHello: (hello) => this.#greet(hello.canvas),
+                onHello: (hello) => this.#greet(hello),
                 onFrame: (frame, acknowledge) => this.#painter.offer(frame, acknowledge),
                 onStatus: (status) => {
                     this.#elements.tile.dataset.state = status.state;
@@ -134,11 +141,12 @@ export class Tile {
         );
     }
 
-    /** @param {import('../stream/wire.js').CanvasRecord} canvas */
-    #greet(canvas) {
+    /** @param {import('../stream/wire.js').Hello} hello */
+    #greet(hello) {
         this.#mark('is-down', false);
         this.#painter.restart();
-        const { width, height } = canvas;
+        this.#epoch = hello.epoch;
+        const { width, height } = hello.canvas;
         if (width !== this.#shape.width || height !== this.#shape.height) {
             this.#shape = { width, height };
             this.#services.onShape();

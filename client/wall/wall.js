@@ -13,6 +13,7 @@ import { hang } from './layout.js';
  * @property {string} slug
  * @property {Size} shape
  * @property {boolean} isEnded
+ * @property {string | null} epoch
  * @property {() => void} reopen
  * @property {(place: import('./layout.js').Rectangle, pixelRatio: number) => void} hang
  * @property {(isVisible: boolean) => void} setVisible
@@ -56,7 +57,9 @@ export class Wall {
         const lasting = canvases.filter((canvas) => canvas.temporary !== true);
         this.#keep(this.#selection ?? lasting.map((canvas) => canvas.slug), listed);
         for (const tile of this.#tiles.values()) {
-            if (tile.isEnded && listed.has(tile.slug)) {
+            // A list from just before the end still names the canvas that ended; it must not be made again.
+            const canvas = listed.get(tile.slug);
+            if (tile.isEnded && canvas && canvas.epoch !== tile.epoch) {
                 tile.reopen();
             }
         }

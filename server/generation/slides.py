@@ -7,8 +7,8 @@ encoded. No path ever comes from a client: a folder is chosen among those that a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from itertools import count
 from pathlib import Path
 
@@ -37,12 +37,10 @@ MAX_FILES = 10_000
 def folders(media_root: Path) -> dict[str, Path]:
     """Return the folders that may be shown, by name: those in the media root, and the samples."""
     found = {SAMPLES: SAMPLES_ROOT / SAMPLES}
-    if media_root.is_dir():
-        found |= {
-            entry.name: entry
-            for entry in sorted(media_root.iterdir())
-            if entry.is_dir() and not entry.name.startswith(".")
-        }
+    # A media root that is not there, or that we may not read, holds nothing to show.
+    with contextlib.suppress(OSError):
+        entries = (entry for entry in sorted(media_root.iterdir()) if not entry.name.startswith("."))
+        found |= {entry.name: entry for entry in entries if entry.is_dir()}
     return found
 
 
@@ -96,7 +94,7 @@ async def _show(easel: Easel, job: Job, files: list[Path], number: int | None) -
     shown: tuple[int, EncodedImage] | None = None
     due_s = easel.clock()
     # One is loaded while the one before is shown; so the last one is known as such.
-    async with aclosing(_load_in_turn(easel, job, files, number)) as pictures:
+    async with contextlib.aclosing(_load_in_turn(easel, job, files, number)) as pictures:
         async for picture in pictures:
             if shown:
                 due_s = await _show_one(easel, job, shown, due_s, final=False)

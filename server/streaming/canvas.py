@@ -247,6 +247,7 @@ class Canvas:
             "subscribers": len(self.subscribers),
             "job": job["id"] if job else None,
             "temporary": self.is_temporary,
+            "epoch": self.epoch,
         }
 
     def counters(self) -> dict[str, Any]:

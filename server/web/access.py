@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import re
 
 from aiohttp import web
@@ -40,6 +41,8 @@ class Access:
         self._hosts = {host.lower() for host in (*_LOOPBACK, *own, *settings.allowed_hosts)}
         # Whoever listens on any address without naming hosts has said that everybody may come in.
         self._is_any_host = settings.insecure and not settings.is_loopback and not settings.allowed_hosts
+        # Names can be bound to any address, addresses cannot: whoever calls by address means this one.
+        self._is_open = not settings.is_loopback
         self._origins = frozenset(origin.lower() for origin in settings.allowed_origins)
 
     @property
@@ -71,7 +74,7 @@ class Access:
         if self._is_any_host:
             return
         host = _without_port(request.headers.get("Host", "").lower())
-        if host not in self._hosts:
+        if host not in self._hosts and not (self._is_open and _is_address(host)):
             raise ForbiddenError(f"host {host!r:.80} is not allowed; PSYCHE_ALLOWED_HOSTS may add it")
 
     def check_origin(self, request: web.BaseRequest) -> None:
@@ -120,6 +123,14 @@ def changes_state(request: web.BaseRequest) -> bool:
 def _bytes(text: str) -> bytes:
     """Return text as bytes, whatever it is: headers that are no UTF-8, and JSON, may hold surrogates."""
     return text.encode("utf-8", "surrogatepass")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _without_port(host: str) -> str:

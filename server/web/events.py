@@ -14,7 +14,7 @@ from server.generation.job import Job, State
 from server.streaming.clock import iso_utc
 from server.streaming.wire import MAX_CLIENT_MESSAGE_BYTES, CloseCode, Form, parse_client_message
 from server.web.keys import PARTS, Parts
-from server.web.sockets import abort, close
+from server.web.sockets import close, cut_off_after
 
 
 MAX_SESSIONS = 100
@@ -72,18 +72,13 @@ async def _write(
     request: web.Request, ws: web.WebSocketResponse, listener: Listener, interest: _Interest
 ) -> None:
     parts = request.app[PARTS]
-    loop = asyncio.get_running_loop()
     try:
         while True:
             event = await listener.next()
             if interest.covers(event):
                 message = _job_message(event.job) if event.job else _canvases_message(parts)
-                # Not `asyncio.timeout`: see `Connection._send`.
-                deadline = loop.call_later(parts.settings.send_deadline_s, abort, request)
-                try:
+                with cut_off_after(request, parts.settings.send_deadline_s):
                     await ws.send_json(message)
-                finally:
-                    deadline.cancel()
     except ListenerTooSlow:
         await close(request, ws, CloseCode.TOO_SLOW, "too many events were not read")
     except ConnectionError:

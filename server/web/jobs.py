@@ -18,6 +18,7 @@ from server.web.bodies import parse, read_image, read_json
 from server.web.canvases import accepted, start_prompts
 from server.web.keys import PARTS, Parts
 from server.web.requests import JobsBody
+from server.web.sockets import cut_off_after
 
 
 routes = web.RouteTableDef()
@@ -141,21 +142,27 @@ async def job_events(request: web.Request) -> web.StreamResponse:
     with parts.bus.listen() as listener:
         await response.prepare(request)
         is_end_told = job.is_ended
-        await response.write(_event(parts, job))
+        await _write(request, response, _event(parts, job))
         while not is_end_told and not parts.is_stopping.is_set():
             try:
                 async with asyncio.timeout(KEEP_ALIVE_S):
                     event = await listener.next()
             except TimeoutError:
-                await response.write(b": still there\n\n")
+                await _write(request, response, b": still there\n\n")
             except ListenerTooSlow:
                 break
             else:
                 if event.job is job:
                     is_end_told = job.is_ended
-                    await response.write(_event(parts, job))
+                    await _write(request, response, _event(parts, job))
     await response.write_eof()
     return response
+
+
+async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+    """Write, and cut a peer off that does not read."""
+    with cut_off_after(request, request.app[PARTS].settings.send_deadline_s):
+        await response.write(data)
 
 
 def _event(parts: Parts, job: Job) -> bytes:

@@ -12,7 +12,7 @@ from server.streaming.clock import Clock
 
 # Models come and go slowly; asking more often than this would only load the service.
 FRESH_S = 5.0
-DEADLINE_S = 5.0
+DEADLINE_S = 2.0
 
 
 class Offers:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import socket
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import structlog
@@ -298,6 +299,19 @@ def abort(request: web.Request) -> None:
     """End a connection whose peer reads nothing: what waits to be sent would keep it open."""
     if request.transport is not None:
         request.transport.abort()
+
+
+@contextlib.contextmanager
+def cut_off_after(request: web.Request, deadline_s: float) -> Iterator[None]:
+    """Abort a connection whose peer does not let what is inside come to its end in time.
+
+    Not `asyncio.timeout`: see `Connection._send`.
+    """
+    deadline = asyncio.get_running_loop().call_later(deadline_s, abort, request)
+    try:
+        yield
+    finally:
+        deadline.cancel()
 
 
 def _tune(transport: asyncio.Transport | None) -> None:

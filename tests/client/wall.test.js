@@ -11,6 +11,7 @@ const canvas = (slug, fields = {}) => ({ slug, width: 512, height: 512, temporar
 
 class FakeTile {
     isEnded = false;
+    epoch = 'first';
     reopened = 0;
     closed = 0;
     hung = [];
@@ -95,9 +96,18 @@ test('a tile that has ended is opened again once its canvas is listed', () => {
 
     wall.update([canvas('right')]);
     assert.equal(tiles.get('left').reopened, 0);
-    wall.update([canvas('right'), canvas('left')]);
+    wall.update([canvas('right'), canvas('left', { epoch: 'second' })]);
 
     assert.equal(tiles.get('left').reopened, 1);
+});
+
+test('a list from before the end does not open a tile that has ended', () => {
+    const { wall, tiles } = setUpWall(['left']);
+    tiles.get('left').isEnded = true;
+
+    wall.update([canvas('left', { epoch: 'first' })]);
+
+    assert.equal(tiles.get('left').reopened, 0);
 });
 
 test('a tile that has not ended is left alone', () => {

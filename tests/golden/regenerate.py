@@ -64,6 +64,7 @@ CANVAS = {
     "subscribers": 1,
     "job": "2194CU8Kd69Wl-Wv",
     "temporary": False,
+    "epoch": "0123456789ab",
 }
 FROM_SERVER: dict[str, dict[str, Any]] = {
     "hello": {

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from inference import logs
 from inference.logs import FrameCounts
+from inference.service import _served
 from protos import psyche_inference_v1_pb2 as pb
 
 
@@ -129,3 +130,12 @@ async def test_live_frames_make_one_line_not_one_each(tmp_path: Path) -> None:
 
     (line,) = lines
     assert (line["rpc"], line["images"]) == ("Paint", 20)
+
+
+async def test_a_caller_that_goes_while_it_is_answered_is_no_bug() -> None:
+    with capture_logs() as lines:
+        async with _served("Paint", context=None):
+            # What a write raises whose peer has just cancelled.
+            raise aio.UsageError("RPC already finished.")
+
+    assert [(line["event"], line["code"]) for line in lines] == [("call", "CANCELLED")]

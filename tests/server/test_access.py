@@ -65,6 +65,16 @@ def test_any_other_name_is_refused(host: str | None) -> None:
         make_access().check(request(host=host))
 
 
+@pytest.mark.parametrize("host", ["192.168.1.5", "192.168.1.5:8000", "[fe80::1]:8000"])
+def test_a_server_for_the_network_may_be_called_by_address(host: str) -> None:
+    make_access(host="0.0.0.0", token="secret").check(request(host=host))
+
+    with pytest.raises(ForbiddenError, match="host"):
+        make_access(host="0.0.0.0", token="secret").check(request(host="rebound.example"))
+    with pytest.raises(ForbiddenError, match="host"):
+        make_access().check(request(host=host))
+
+
 def test_further_names_can_be_allowed() -> None:
     access = make_access(allowed_hosts=("Wall.example", "[fe80::1]"))
 

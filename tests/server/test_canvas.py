@@ -277,6 +277,7 @@ def test_a_canvas_describes_itself() -> None:
         "subscribers": 0,
         "job": "job",
         "temporary": True,
+        "epoch": canvas.epoch,
     }
 
 

@@ -26,6 +26,7 @@ FIELDS = {
     "subscribers": int,
     "job": (str, type(None)),
     "temporary": bool,
+    "epoch": str,
 }
 
 BAD_SLUGS = ["Left", "-left", "a_b", "a.b", "a%20b", "%C3%A9", "a" * 65, "%00"]
