@@ -61,7 +61,7 @@ class Desk:
             Producer(make_easel(Lane(OFF_CANVAS_WAITING), None, self.notify)) for _ in range(OFF_CANVAS_LANES)
         ]
         for producer in self._off_canvas:
-            producer.lane.on_change = self.notify
+            producer.lane.on_change = self._on_job_changed
         registry.on_created = self._on_created
         registry.on_removed = self._on_removed
         registry.on_change = self._on_canvases_changed
@@ -190,6 +190,22 @@ class Desk:
             if _in_list(before) != _in_list(status):
                 self.bus.tell(Event())
 
+    def _on_job_changed(self, job: Job) -> None:
+        if job.is_ended:
+            since_ms = job.started_ms or job.created_ms
+            log.info(
+                "job ended",
+                job=job.id,
+                kind=job.kind.value,
+                canvas=job.canvas,
+                state=job.state.value,
+                reason=job.reason,
+                error=job.error,
+                images=len(job.results),
+                seconds=round(((job.ended_ms or since_ms) - since_ms) / 1000.0, 2),
+            )
+        self.notify(job)
+
     def _lane_for(self, job: Job) -> Lane:
         if job.canvas:
             canvas = self.registry.get(job.canvas)
@@ -208,7 +224,7 @@ class Desk:
 
     def _on_created(self, canvas: Canvas) -> None:
         lane = Lane(self._max_waiting)
-        lane.on_change = self.notify
+        lane.on_change = self._on_job_changed
         self._producers[canvas.slug] = Producer(self._make_easel(lane, canvas, self.notify))
         canvas.on_demand = lane.wake
         self.refresh(canvas.slug)
