@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import sys
@@ -47,9 +48,12 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=256)
     except OSError as exc:
+        hint = ""
+        if exc.errno == errno.EADDRINUSE:
+            hint = "; is another server running? Another port: PSYCHE_PORT=8001"
         raise ConfigurationError(
-            f"PSYCHE_HOST={settings.host} PSYCHE_PORT={settings.port} cannot be listened on: {exc.strerror}; "
-            "is another server running? Another port: PSYCHE_PORT=8001"
+            f"PSYCHE_HOST={settings.host} PSYCHE_PORT={settings.port} cannot be listened on: "
+            f"{exc.strerror}{hint}"
         ) from exc
 
 

@@ -114,7 +114,7 @@ export class Tile {
     #makePainter() {
         const { decoder, environment } = this.#services;
         return new Painter(decoder, environment, {
-            draw: (bitmap, frame) => this.#draw(bitmap, frame),
+            draw: (bitmap) => this.#draw(bitmap),
             onPresented: (frame) => this.#label(frame),
             onCorrupt: () => {
                 this.#corrupt += 1;
@@ -166,9 +166,10 @@ export class Tile {
      * Draw at the size of the screen's own pixels.
      *
      * @param {ImageBitmap} bitmap
-     * @param {import('../stream/wire.js').Frame} frame
      */
-    #draw(bitmap, { width, height }) {
+    #draw(bitmap) {
+        // The bitmap's own: a photograph that was taken upright lies on its side in the file.
+        const { width, height } = bitmap;
         if (this.#picture?.width !== width || this.#picture.height !== height) {
             this.#picture = { width, height };
             this.#arrange();

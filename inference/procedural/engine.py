@@ -78,7 +78,9 @@ class ProceduralEngine:
         cache_bytes: What baked scenes may take in memory together.
     """
 
-    max_batch = 8
+    # Pictures are painted one after the other whatever their number, and a step cannot be interrupted:
+    # several in one would only keep the other callers waiting.
+    max_batch = 1
 
     def __init__(self, cache_bytes: int = _CACHE_BYTES) -> None:
         self._composer = Composer(cache_bytes)

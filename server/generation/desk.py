@@ -15,7 +15,7 @@ import structlog
 from server.errors import ConflictError, NotFoundError
 from server.generation.easel import Easel
 from server.generation.events import Event, EventBus
-from server.generation.job import Job
+from server.generation.job import Job, Kind
 from server.generation.lane import Lane
 from server.generation.producer import Producer, status_of
 from server.generation.store import JobStore
@@ -103,6 +103,8 @@ class Desk:
             UnknownCanvasError: If its canvas is gone.
         """
         lane = self._lane_for(job)
+        if now and job.kind is Kind.LIVE and len(lane):
+            job.warn(["other jobs wait for this canvas: a live picture yields to them after its first frame"])
         lane.submit(job, now=now and job.canvas is not None)
         self.store.add(job)
         self.notify(job)

@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 _KEPT_REVISIONS = 16
 # How often it is looked up from a frame that takes long, seconds: a job that must end meanwhile ends.
 LOOK_UP_S = 0.25
+# How long the service may take to say that it serves, seconds.
+PROBE_S = 1.0
 # A service that has been silent for so long is asked whether it is still there, seconds.
 SILENCE_S = 2.0
 # After this many failures in a row a job is given up: its picture cannot be painted.
@@ -66,7 +68,9 @@ class LivePainter:
             try:
                 await self._stream()
             except InferenceUnavailableError as exc:
-                log.warning("inference service lost", canvas=self._slug, error=str(exc))
+                # Told once, and not with every try.
+                tell = log.debug if self.easel.is_inference_lost else log.info
+                tell("waiting for the inference service", canvas=self._slug, error=str(exc))
                 self.easel.set_inference_lost(True)
             except InferenceFailedError as exc:
                 failures += 1
@@ -87,6 +91,12 @@ class LivePainter:
 
     async def _stream(self) -> None:
         """Paint on one stream until the running job must end and no live one follows."""
+        if not await self.easel.client.is_serving(deadline_s=PROBE_S):
+            raise InferenceUnavailableError("the inference service does not serve yet")
+        # Told now: without a screen the first frame may be long in coming.
+        self.easel.set_inference_lost(False)
+        if self.lane.stop_reason is not None and not self._take_over():
+            return
         job, order = self._target()
         async with self.easel.client.paint(order, self._next_revision(job)) as painting:
             while True:
@@ -210,7 +220,7 @@ class LivePainter:
                     raise InferenceUnavailableError(f"no frame within {now_s - asked_at:.0f} s") from None
                 if now_s - probed_at > SILENCE_S:
                     # It may be slow, or hung: only then nobody answers.
-                    is_serving = await self.easel.client.is_serving(deadline_s=SILENCE_S / 2)
+                    is_serving = await self.easel.client.is_serving(deadline_s=PROBE_S)
                     self.easel.set_inference_lost(not is_serving)
                     probed_at = self.easel.clock()
                 continue

@@ -29,6 +29,8 @@ MAX_IMAGE_BYTES = 32 * 1024 * 1024
 _FORMATS_READ = ("JPEG", "WEBP", "PNG")
 # What Pillow raises for a file that is broken, as fuzzing it shows.
 BROKEN = (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, EOFError, struct.error)
+# The EXIF tag of how a photograph was held.
+_ORIENTATION = 0x0112
 # Phones write JPEG with a second picture behind it, which Pillow calls MPO; the first one is shown.
 _OUR_NAMES = {"JPEG": "jpeg", "MPO": "jpeg", "WEBP": "webp", "PNG": "png"}
 
@@ -80,7 +82,7 @@ def inspect(data: bytes, *, field: str = "body") -> EncodedImage:
         raise InvalidError("the webp file is cut short", field=field)
     try:
         with quietly(), Image.open(io.BytesIO(data), formats=_FORMATS_READ) as image:
-            format_, (width, height) = _OUR_NAMES[image.format or ""], image.size
+            format_, (width, height) = _OUR_NAMES[image.format or ""], _upright_size(image)
             is_animated = image.format != "MPO" and getattr(image, "n_frames", 1) > 1
     except Image.DecompressionBombError as exc:
         raise TooBigError(f"image exceeds {MAX_SIDE_PX} pixels a side: {exc}", field=field) from exc
@@ -95,6 +97,16 @@ def inspect(data: bytes, *, field: str = "body") -> EncodedImage:
     if not _is_whole(data, format_):
         raise InvalidError(f"the {format_} file is cut short", field=field)
     return EncodedImage(data, format_, width, height)
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """Return the size that screens show: photographs may lie on their side in the file."""
+    try:
+        is_turned = image.format in ("JPEG", "MPO") and image.getexif().get(_ORIENTATION) in (5, 6, 7, 8)
+    except BROKEN:
+        is_turned = False
+    width, height = image.size
+    return (height, width) if is_turned else (width, height)
 
 
 def _is_whole(data: bytes, format_: str) -> bool:

@@ -73,7 +73,7 @@ async def read_image(request: web.Request) -> EncodedImage:
     Raises:
         UnsupportedMediaError: If it is not said to be an image, or is none that we take.
         TooBigError: If its bytes or its pixels are over the limit.
-        InvalidError: If it is cut short.
+        InvalidError: If it is cut short or broken; a JPEG file is judged by its header and its end only.
     """
     if request.content_type not in ("image/jpeg", "image/png", "image/webp", "application/octet-stream"):
         raise UnsupportedMediaError(
@@ -84,7 +84,13 @@ async def read_image(request: web.Request) -> EncodedImage:
     if data[:2] == b"\xff\xd8":
         # The header of a JPEG file is read in no time; the others may hold megabytes of packed text.
         return encoders.inspect(data)
-    return await asyncio.to_thread(encoders.inspect, data)
+    return await asyncio.to_thread(_inspect_and_decode, data)
+
+
+def _inspect_and_decode(data: bytes) -> EncodedImage:
+    image = encoders.inspect(data)
+    encoders.decode(image.data)
+    return image
 
 
 def parse(model: type[Model], body: dict[str, Any]) -> Model:

@@ -125,7 +125,10 @@ async def snapshot(request: web.Request) -> web.Response:
     if request.headers.get("If-None-Match") == headers["ETag"]:
         return web.Response(status=304, headers=headers)
     format_ = _acceptable(request.headers.get("Accept", "*/*"), frame.image.format)
-    image = await canvas.renditions.image(frame, format_)
+    try:
+        image = await canvas.renditions.image(frame, format_)
+    except InvalidError as exc:
+        raise ConflictError(f"the newest frame cannot be shown as {format_}: {exc}") from exc
     return web.Response(body=image.data, content_type=MEDIA_TYPES[image.format], headers=headers)
 
 

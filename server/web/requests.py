@@ -90,6 +90,8 @@ class PromptBody(_Body):
         )
         if session:
             job.session = session
+        if self.mode != "variations" and "count" in self.model_fields_set:
+            job.warn([f"count was not used: mode {self.mode} paints one picture"])
         if self.strength is not None and source is None:
             job.warn(["strength was not used: there is no source image"])
         return job

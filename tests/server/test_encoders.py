@@ -316,3 +316,17 @@ def test_both_encoders_sample_chroma_alike(
         with Image.open(io.BytesIO(module.encode(gradient(), "jpeg", quality).data)) as image:
             first = image.layer[0]  # type: ignore[attr-defined] # of JPEG files
         assert first[1:3] == ((2, 2) if sampling == 2 else (1, 1))
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size"), [(1, (40, 20)), (6, (20, 40)), (8, (20, 40)), (99, (40, 20))]
+)
+def test_a_photograph_has_the_size_that_screens_show(orientation: int, size: tuple[int, int]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    out = io.BytesIO()
+    Image.new("RGB", (40, 20)).save(out, "jpeg", exif=exif)
+
+    image = encoders.inspect(out.getvalue())
+
+    assert (image.width, image.height) == size

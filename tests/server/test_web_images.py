@@ -16,6 +16,7 @@ from PIL import Image
 from screens import SOON_S, Site, image, running_site
 
 from server.streaming import encoders
+from server.streaming.clock import now_ms
 from server.streaming.encoders import MAX_IMAGE_BYTES
 from server.streaming.frame import MEDIA_TYPES
 
@@ -182,12 +183,14 @@ async def test_an_image_that_cannot_be_decoded_ends_no_connection(still_site: Si
         await picky.send("ready", formats=["jpeg"])
         await picky.sync()
         broken = broken_png()
-        await still_site.call("POST", "/canvases/left/frames", status=201, data=broken, headers=headers)
-        # It is a PNG by all that can be told without decoding, so that it passes through.
+        # A post of it is refused; other sources pass on what looks whole.
+        await still_site.refused("POST", "/canvases/left/frames", status=400, data=broken, headers=headers)
+        still_site.canvas("left").publish(encoders.inspect(broken), timestamp_ms=now_ms())
         assert (await plain.frame())["image"] == broken
-        await still_site.refused(
-            "GET", "/canvases/left/snapshot", status=400, headers={"Accept": "image/jpeg"}
+        error = await still_site.refused(
+            "GET", "/canvases/left/snapshot", status=409, headers={"Accept": "image/jpeg"}
         )
+        assert "jpeg" in error["message"]
 
         await still_site.call("POST", "/canvases/left/frames", status=201, data=PNG, headers=headers)
 

@@ -305,7 +305,7 @@ async def tries_are_paused(site: Site) -> None:
     """See to it that the service is not called again and again without a pause."""
 
     def tries() -> int:
-        return sum(event["event"] == "inference service lost" for event in site.logs)
+        return sum(event["event"] == "waiting for the inference service" for event in site.logs)
 
     before, began_s = tries(), asyncio.get_running_loop().time()
     await wait_for(lambda: tries() >= before + 3)
@@ -339,6 +339,28 @@ async def test_painting_goes_on_when_the_inference_service_comes_back(tmp_path: 
             assert not screen.ws.closed
             await site.runner.cleanup()
             await screen.end()
+
+
+async def test_a_service_that_comes_late_is_told_without_a_screen(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path / 'inference.sock'}"
+    async with running_app(settings_for(address, media_root=tmp_path / "media")) as site:
+        await wait_for(lambda: site.canvas("left").to_json()["state"] == "unavailable")
+
+        async with running_service(FakeEngine(), tmp_path) as service:
+            assert service.address == address
+            await wait_for(lambda: site.canvas("left").to_json()["state"] == "painting")
+
+            await site.runner.cleanup()
+
+
+async def test_a_live_picture_is_warned_of_those_who_wait(site: Site) -> None:
+    async with site.screen("left"):
+        await site.paint("left", "first", mode="variations", count=64, fps=60.0)
+        await site.paint("left", "waits", mode="once", when="queue")
+
+        urgent = await site.paint("left", "urgent")
+
+    assert any("yields" in warning for warning in urgent["warnings"])
 
 
 async def test_a_lost_service_is_told_at_once_however_slow_the_canvas(tmp_path: Path) -> None:
