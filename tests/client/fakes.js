@@ -13,8 +13,10 @@ export async function settle() {
 export class FakeBitmap {
     closed = 0;
 
-    constructor(name) {
+    constructor(name, { width = 512, height = 512 } = {}) {
         this.name = name;
+        this.width = width;
+        this.height = height;
     }
 
     close() {
@@ -137,10 +139,10 @@ export class FakeEnvironment {
         this.elapsedMs = untilMs;
     }
 
-    /** Finish the oldest decode, or the one at this index, and give its bitmap. */
-    async finishDecode(index = 0) {
+    /** Finish the oldest decode, or the one at this index, with a bitmap of this size, and give the bitmap. */
+    async finishDecode(index = 0, size = {}) {
         const [{ resolve }] = this.decodes.splice(index, 1);
-        const bitmap = new FakeBitmap();
+        const bitmap = new FakeBitmap(undefined, size);
         resolve(bitmap);
         await settle();
         return bitmap;

@@ -83,7 +83,7 @@ function greet(environment, fields = {}) {
 
 async function show(environment, message) {
     environment.socket.pushMessage(message);
-    await environment.finishDecode();
+    await environment.finishDecode(0, message);
     environment.paint();
 }
 
@@ -106,6 +106,17 @@ test('a picture of another shape than its canvas keeps its aspect ratio, centred
 
     assert.deepEqual([canvas.width, canvas.height], [1000, 500]);
     assert.deepEqual(section.style, { left: '10px', top: '125px', width: '500px', height: '250px' });
+});
+
+test('a photograph that lies on its side in the file hangs upright', async () => {
+    const { environment, canvas } = setUp();
+    greet(environment);
+
+    environment.socket.pushMessage(frame(1, { width: 1280, height: 640 }));
+    await environment.finishDecode(0, { width: 640, height: 1280 });
+    environment.paint();
+
+    assert.deepEqual([canvas.width, canvas.height], [500, 1000]);
 });
 
 test('the captions say the slug and when the picture was finished', async () => {
