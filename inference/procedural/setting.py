@@ -12,7 +12,7 @@ import numpy as np
 from . import looks, palettes
 from .layers import CrispLayer, Geometry, Planes, SoftLayer
 from .noise import digest, generator
-from .palettes import Palette
+from .palettes import Colours, Palette
 from .scene import Parts
 from .sky import Sky, SkyPlan
 from .terrain import RidgePlan, bake_ridge
@@ -29,6 +29,7 @@ _CHANCES: dict[str, tuple[str, ...]] = {
     "space": ("night", "aurora", "neon", "dusk"),
     "flowers": ("day", "golden", "sunset", "dawn", "day"),
     "desert": ("sunset", "golden", "dusk", "dawn", "night"),
+    "sky": ("sunset", "dusk", "day", "dawn", "night"),
     "abstract": ("dawn", "day", "sunset", "dusk", "night", "golden", "neon", "aurora"),
 }
 
@@ -42,6 +43,15 @@ _GRIP: dict[str, tuple[float, ...]] = {
     "space": (0.95,) * 11,
 }
 _USUAL_GRIP = (0.68, 0.72, 0.72, 0.70, 0.3, 0.6, 0.68, 0.72, 0.62, 0.75, 0.7)
+
+# The same for a colour that belongs to one thing: what shows the thing, and nothing else.
+_OWN_GRIP: dict[str, tuple[float, ...]] = {
+    "moon": (0.0, 0.0, 0.0, 0.5, 0.9, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+    "sun": (0.0, 0.0, 0.15, 0.6, 0.8, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0),
+    "trees": (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.6, 0.0, 0.3),
+    "flowers": (0.0, 0.0, 0.0, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.9),
+}
+_USUAL_OWN_GRIP = (0.0,) * 10 + (0.2,)
 
 _DARK = frozenset({"night", "aurora", "neon"})
 
@@ -68,6 +78,14 @@ class Setting:
         """Whether no style has graded the colours."""
         return not self.style
 
+    def dyed(self, figure: str, usual: Colours, share: float = 0.8) -> Colours:
+        """Return a figure's colour: its usual one, moved towards the colour word that is its own."""
+        name = self.brief.own_colour(figure)
+        if not name:
+            return usual
+        graded = looks.grade_colours(palettes.NAMED[name][None, :], looks.of(self.style))[0]
+        return palettes.mix(usual, graded, share)
+
     def rng(self, name: str) -> np.random.Generator:
         """Return dice of this scene for one purpose."""
         return generator(name, self.brief.seed)
@@ -93,6 +111,10 @@ def make_setting(brief: Brief, style: str, guidance: float, geometry: Geometry, 
     """
     rng = generator("setting", brief.seed)
     chances = tuple(light for light in _CHANCES[brief.place] if light not in brief.avoided) or ("day",)
+    white = "snow" in brief.weather and not brief.light and brief.place in ("forest", "mountain", "sky")
+    if white:
+        # Snow is white and blue under a cool light only; a warm one must be asked for.
+        chances = tuple(light for light in ("day", "dawn", "day") if light not in brief.avoided) or ("day",)
     light = chances[int(rng.integers(0, len(chances)))]
     if "storm" in brief.weather and light in ("day", "golden", "sunset"):
         light = "dusk"
@@ -100,7 +122,7 @@ def make_setting(brief: Brief, style: str, guidance: float, geometry: Geometry, 
         light = brief.light
     if (
         light == "neon"
-        and brief.place in ("sea", "mountain", "forest", "flowers", "desert")
+        and brief.place in ("sea", "mountain", "forest", "flowers", "desert", "sky")
         and not brief.light
     ):
         light = "dusk"
@@ -111,8 +133,13 @@ def make_setting(brief: Brief, style: str, guidance: float, geometry: Geometry, 
     palette = _weathered(palette, brief)
     grip = np.array(_GRIP.get(brief.place, _USUAL_GRIP), np.float32)
     pull = np.minimum(grip * np.float32(0.88 + 0.02 * guidance), 1.0)
-    palette = palettes.pulled(palette, brief.colours, pull)
-    if brief.colours and guidance:
+    if white and not brief.scene_colours:
+        palette = palettes.pulled(palette, ("azure", "white"), 0.55)
+    palette = palettes.pulled(palette, brief.scene_colours, pull)
+    for figure, colour in brief.own_colours:
+        own_grip = np.array(_OWN_GRIP.get(figure, _USUAL_OWN_GRIP), np.float32)
+        palette = palettes.pulled(palette, (colour,), own_grip)
+    if brief.scene_colours and guidance:
         palette = palettes.turned(palette, 0.0, 1.0 + 0.02 * guidance)
     palette = palettes.pushed(palette, brief.avoided_colours)
     look = looks.of(style)

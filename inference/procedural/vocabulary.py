@@ -28,6 +28,26 @@ PLACES: dict[str, str] = {
 }
 """What places are called; the first one named in a prompt is painted, others lend it features."""
 
+SKY: dict[str, str] = {
+    "sky": "sky skies heaven night nightfall midnight star starry starlit starlight moon moonlight moonlit "
+    "aurora borealis northernlights cloud cloudy sunset sunrise dawn dusk twilight | неб небес небесн ночь "
+    "ноч ночн полночь звезд звёзд звездн звёздн лун лунн сияни аврор облак облач облачн туч закат закатн "
+    "восход рассвет сумерк сумереч",
+}
+"""What names the place "sky". It is painted only where no other place is named: over all those, there
+is a sky anyway."""
+
+HOMES: dict[str, str] = {
+    "cabin": "mountain",
+    "deer": "forest",
+    "cactus": "desert",
+    "palms": "sea",
+    "ring": "space",
+    "birds": "sky",
+    "sun": "sky",
+}
+"""Where a thing is shown if a prompt names the thing but no place."""
+
 LIGHT: dict[str, str] = {
     "dawn": "dawn sunrise morning daybreak | рассвет утр восход",
     "day": "day daylight noon midday sunny bright summer | день дня днем днём полдень солнечн ярк лет",
@@ -77,6 +97,25 @@ SUBJECTS: dict[str, str] = {
 }
 """What stands in a scene."""
 
+FIGURES: dict[str, str] = {
+    "moon": "moon | лун месяц",
+    "sun": "sun | солнц",
+    "boat": "boat ship sail sailboat yacht | лодк корабл парус парусник яхт",
+    "lighthouse": "lighthouse | маяк",
+    "cabin": "cabin cottage house hut | хижин дом домик изб избушк",
+    "fox": "fox | лис лисиц лисичк",
+    "deer": "deer stag | олен",
+    "birds": "bird gull seagull raven crow swallow | птиц птичк чайк ворон ласточк",
+    "trees": "tree pine fir birch | дерев сосн ёлк елк берез берёз",
+    "flowers": "flower blossom tulip poppy poppies rose daisy daisies lily lilies orchid peony peonies "
+    "petal | цвет цветок цветк тюльпан мак роз ромашк лили орхиде пион лепест",
+    "palms": "palm | пальм",
+    "cactus": "cactus cacti | кактус",
+    "other": "wolf wolves bear owl mushroom castle camel | волк медвед сов гриб зам[о]?к верблюд",
+}
+"""Single things. A colour word before one of them is the thing's own and leaves the scene alone; the
+names are those of `SUBJECTS`, with "other" for what has no figure of its own."""
+
 COLOURS: dict[str, str] = {
     "red": "red scarlet ruby | красн алый рубин",
     "crimson": "crimson burgundy blood maroon | багров бордов кров малинов",
@@ -91,7 +130,7 @@ COLOURS: dict[str, str] = {
     "teal": "teal | морскойволн",
     "turquoise": "turquoise aquamarine aqua | бирюз бирюзов",
     "cyan": "cyan | циан",
-    "azure": "azure sky | голуб лазур лазурн",
+    "azure": "azure | голуб лазур лазурн",
     "blue": "blue sapphire cobalt ultramarine | син сапфир",
     "navy": "navy | темносин",
     "indigo": "indigo | индиго",
@@ -119,6 +158,8 @@ PHRASES: dict[str, str] = {
     "cherry blossom": "sakura",
     "milky way": "galaxy",
     "outer space": "space",
+    "sky blue": "azure",
+    "sky-blue": "azure",
     "северное сияние": "сияние",
     "млечный путь": "галактика",
     "морской волны": "морскойволны",
@@ -127,6 +168,9 @@ PHRASES: dict[str, str] = {
 
 DENIALS = frozenset({"no", "without", "not", "never", "без", "нет", "не"})
 """A word after one of these belongs to what is to be avoided."""
+
+JOINTS = frozenset({"and", "or", "и", "или"})
+"""What may stand between two colours of one thing ("a red and white boat")."""
 
 _SMALL_WORDS = (
     "a an the of in on at by with and or to from over under above below into through its is are as for "

@@ -15,7 +15,8 @@ from . import vocabulary
 from .noise import digest
 
 
-_WORD = re.compile(r"[^\W\d_]+")
+# A stop parts a colour from what follows: in "red, fox" the whole scene is red.
+_WORD = re.compile(r"[^\W\d_]+|[,.;:!?/|()]")
 
 _ENGLISH_ENDING = r"(?:'?s|es|y|ed|ing|ish|ous|al|ic|ly)?"
 _RUSSIAN_ENDING = (
@@ -33,6 +34,9 @@ class Meaning:
     weather: frozenset[str] = frozenset()
     subjects: frozenset[str] = frozenset()
     colours: tuple[str, ...] = ()
+    scene_colours: tuple[str, ...] = ()  # those of the colours that belong to no single thing
+    own_colours: tuple[tuple[str, str], ...] = ()  # pairs of a thing and its colour
+    has_sky: bool = False
     unknown: tuple[str, ...] = ()  # words that say nothing to the painter, lower case
 
 
@@ -41,11 +45,14 @@ class Brief:
     """What to paint, read from a prompt and a negative prompt.
 
     Attributes:
-        place: A key of `vocabulary.PLACES`, or "abstract" where no place is named.
+        place: A key of `vocabulary.PLACES`, or "sky" or "abstract" where no place is named.
         light: A key of `palettes.LIGHTS`, or "" where chance decides.
         weather: Keys of `vocabulary.WEATHER`.
         subjects: Keys of `vocabulary.SUBJECTS`, with other named places.
-        colours: Keys of `palettes.NAMED` that the palette moves towards, in their order.
+        colours: Keys of `palettes.NAMED`: all that are named, in their order.
+        scene_colours: Those of them that the whole palette moves towards.
+        own_colours: The others, as pairs of a key of `vocabulary.FIGURES` and the colour: what "red" is
+            in "a red fox", which must not dye the sky.
         avoided: Everything that the negative prompt and "no …" name: kinds as above.
         avoided_colours: Keys of `palettes.NAMED` that the palette moves away from.
         seed: 64 bits from the request's seed, the place, the subjects and the unknown words. Light,
@@ -60,6 +67,12 @@ class Brief:
     avoided: frozenset[str]
     avoided_colours: tuple[str, ...]
     seed: int
+    scene_colours: tuple[str, ...] = ()
+    own_colours: tuple[tuple[str, str], ...] = ()
+
+    def own_colour(self, figure: str) -> str:
+        """Return the colour word that stands before a thing, or an empty string."""
+        return next((colour for name, colour in self.own_colours if name == figure), "")
 
     def has(self, name: str) -> bool:
         """Tell whether the weather or the subjects hold this."""
@@ -76,8 +89,11 @@ def read(prompt: str, negative_prompt: str = "", seed: int = 0) -> Brief:
     avoided = frozenset({*unwanted.places, *unwanted.lights, *unwanted.subjects, *unwanted.weather})
     places = tuple(place for place in wanted.places if place not in avoided)
     lights = tuple(light for light in wanted.lights if light not in avoided)
-    place = places[0] if places else "abstract"
     subjects = (wanted.subjects | frozenset(places[1:])) - avoided
+    place = places[0] if places else _unnamed_place(subjects, wanted.has_sky)
+    # An abstract field shows no things: there, every colour is the picture's.
+    owned = () if place == "abstract" else wanted.own_colours
+    scene_colours = wanted.scene_colours if owned else wanted.colours
     return Brief(
         place=place,
         light=_strongest(lights),
@@ -87,7 +103,15 @@ def read(prompt: str, negative_prompt: str = "", seed: int = 0) -> Brief:
         avoided=avoided,
         avoided_colours=unwanted.colours,
         seed=digest("brief", seed, place, *sorted(subjects), "with", *sorted(wanted.unknown)),
+        scene_colours=tuple(colour for colour in scene_colours if colour not in unwanted.colours),
+        own_colours=tuple((name, colour) for name, colour in owned if colour not in unwanted.colours),
     )
+
+
+def _unnamed_place(subjects: frozenset[str], has_sky: bool) -> str:
+    """Return where to paint what a prompt without a place names."""
+    homes = (place for subject, place in vocabulary.HOMES.items() if subject in subjects)
+    return next(homes, "sky" if has_sky else "abstract")
 
 
 def _strongest(lights: tuple[str, ...]) -> str:
@@ -117,20 +141,63 @@ def _split(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _meaning(words: tuple[str, ...]) -> Meaning:
     places, lights, colours, unknown = [], [], [], []
+    scene_colours: list[str] = []
+    own_colours: list[tuple[str, str]] = []
+    has_sky = False
     weather: set[str] = set()
     subjects: set[str] = set()
-    for word in words:
+    for index, word in enumerate(words):
+        if not word[0].isalpha():
+            continue
         kinds = _kinds(word)
         places += [name for kind, name in kinds if kind == "place" and name not in places]
         lights += [name for kind, name in kinds if kind == "light" and name not in lights]
         colours += [name for kind, name in kinds if kind == "colour" and name not in colours]
+        owner = _owner(words, index)
+        for name in (name for kind, name in kinds if kind == "colour"):
+            if owner:
+                own_colours.append((owner, name))
+            elif name not in scene_colours:
+                scene_colours.append(name)
+        has_sky = has_sky or any(kind == "sky" for kind, _ in kinds)
         weather.update(name for kind, name in kinds if kind == "weather")
         subjects.update(name for kind, name in kinds if kind == "subject")
         if not kinds and word not in vocabulary.IGNORED:
             unknown.append(word)
     return Meaning(
-        tuple(places), tuple(lights), frozenset(weather), frozenset(subjects), tuple(colours), tuple(unknown)
+        places=tuple(places),
+        lights=tuple(lights),
+        weather=frozenset(weather),
+        subjects=frozenset(subjects),
+        colours=tuple(colours),
+        scene_colours=tuple(scene_colours),
+        own_colours=tuple(own_colours),
+        has_sky=has_sky,
+        unknown=tuple(unknown),
     )
+
+
+def _owner(words: tuple[str, ...], index: int) -> str:
+    """Return the thing that a colour word belongs to, or an empty string where it is the scene's.
+
+    It is the thing right behind the word, with at most one adjective between, which is any word that
+    names neither a place nor light nor weather. More colours of the same thing may stand there too.
+    """
+    following = list(words[index + 1 : index + 7])
+    while following and (_is(following[0], "colour") or following[0] in vocabulary.JOINTS):
+        if _is(following[0], "figure"):  # "red roses": the rose is a colour and a flower
+            break
+        following.pop(0)
+    if following and not _kinds(following[0]) and following[0] not in vocabulary.IGNORED:
+        following.pop(0)
+    figure = next((name for kind, name in _kinds(following[0]) if kind == "figure"), "") if following else ""
+    # "Golden pine forest" speaks of the forest.
+    of_place = len(following) > 1 and _is(following[1], "place") and not _is(following[1], "figure")
+    return "" if of_place else figure
+
+
+def _is(word: str, kind: str) -> bool:
+    return any(found == kind for found, _ in _kinds(word))
 
 
 def _pattern(stems: str) -> re.Pattern[str]:
@@ -142,9 +209,11 @@ def _pattern(stems: str) -> re.Pattern[str]:
 
 _TABLES: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("place", vocabulary.PLACES),
+    ("sky", vocabulary.SKY),
     ("light", vocabulary.LIGHT),
     ("weather", vocabulary.WEATHER),
     ("subject", vocabulary.SUBJECTS),
+    ("figure", vocabulary.FIGURES),
     ("colour", vocabulary.COLOURS),
 )
 # Compiled on import: it takes longer than a frame may.

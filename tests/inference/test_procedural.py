@@ -25,6 +25,7 @@ PLACES = {
     "space": "saturn and stars",
     "flowers": "poppies in a meadow, snow",
     "desert": "desert dunes, storm",
+    "sky": "a starry sky with clouds",
     "abstract": "the sound of tomorrow",
 }
 
@@ -145,6 +146,37 @@ def test_colour_words_steer_the_hue(engine: ProceduralEngine, prompt: str, colou
     pixels = painted(engine, asked(f"{colour} {prompt}"))
 
     assert hue_distance(pixels, hue) < 0.13
+
+
+@pytest.mark.parametrize("prompt", ["a red fox in the snow", "рыжая лиса на снегу"])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_red_fox_is_red_and_its_snow_is_not(engine: ProceduralEngine, prompt: str, seed: int) -> None:
+    pixels = painted(engine, asked(prompt, seed=seed, width=192, height=192)).astype(np.int16)
+
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    fur = (red > 120) & (red > green + 50) & (red > blue + 60)
+    assert 0.002 < float(fur.mean()) < 0.08
+    assert float((blue - red)[~fur].mean()) > 0.0
+
+
+@pytest.mark.parametrize("prompt", ["red {} in the forest by day", "red wooden {}, forest, day"])
+@pytest.mark.parametrize("thing", ["fox", "house", "bird"])
+def test_the_colour_of_a_thing_leaves_the_scene_alone(
+    engine: ProceduralEngine, prompt: str, thing: str
+) -> None:
+    own = painted(engine, asked(prompt.format(thing)))
+    plain = painted(engine, asked(prompt.format(thing).replace("red ", "")))
+
+    assert apart(own, plain) < 3.0
+
+
+@pytest.mark.parametrize("prompt", ["night sky", "кит в ночном небе"])
+def test_a_night_sky_is_a_dark_sky_over_darker_land_or_water(engine: ProceduralEngine, prompt: str) -> None:
+    pixels = painted(engine, asked(prompt))
+
+    assert float(pixels.mean()) < 90.0
+    # The moon may glitter on water, so it is what lies beside it that counts.
+    assert float(np.median(pixels[-6:])) < float(np.median(pixels[62:72]))
 
 
 def test_guidance_deepens_the_colours_that_words_name(engine: ProceduralEngine) -> None:

@@ -34,6 +34,17 @@ from inference.styles import STYLES
         ("мороженое", "abstract", ""),
         ("a season of reason", "abstract", ""),
         ("", "abstract", ""),
+        ("night sky", "sky", "night"),
+        ("a whale in the night sky", "sky", "night"),
+        ("night sky, no clouds", "sky", "night"),
+        ("кит в ночном небе", "sky", "night"),
+        ("небо", "sky", ""),
+        ("sunset", "sky", "sunset"),
+        ("aurora", "sky", "aurora"),
+        ("clouds", "sky", ""),
+        ("a night sky over the sea", "sea", "night"),
+        ("stars above a city", "city", "night"),
+        ("красный дом", "mountain", ""),
     ],
 )
 def test_words_name_place_and_light(prompt: str, place: str, light: str) -> None:
@@ -48,6 +59,36 @@ def test_words_name_weather_subjects_and_colours_in_order() -> None:
     assert brief.weather == {"storm"}
     assert {"boat", "birds"} <= brief.subjects
     assert brief.colours == ("teal", "gold")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "own", "scene"),
+    [
+        ("a red fox in the snow", (("fox", "red"),), ()),
+        ("a red sleepy fox in the snow", (("fox", "red"),), ()),
+        ("a red and white boat on the sea", (("boat", "red"), ("boat", "white")), ()),
+        ("рыжая лиса", (("fox", "orange"),), ()),
+        ("красный дом", (("cabin", "red"),), ()),
+        ("a black wolf in the forest", (("other", "black"),), ()),
+        ("red roses in a garden", (("flowers", "red"),), ("rose",)),
+        ("teal sea, a red boat", (("boat", "red"),), ("teal",)),
+        ("red, a fox in the snow", (), ("red",)),
+        ("a red sky over a fox", (), ("red",)),
+        ("golden pine forest", (), ("gold",)),
+        ("golden forest", (), ("gold",)),
+        ("purple mountains", (), ("purple",)),
+        ("teal sea", (), ("teal",)),
+        ("красное небо", (), ("red",)),
+        ("red, abstract", (), ("red",)),
+    ],
+)
+def test_a_colour_before_a_thing_is_its_own(
+    prompt: str, own: tuple[tuple[str, str], ...], scene: tuple[str, ...]
+) -> None:
+    brief = read(prompt)
+
+    assert brief.own_colours == own
+    assert brief.scene_colours == scene
 
 
 def test_a_second_place_becomes_a_feature_of_the_first() -> None:

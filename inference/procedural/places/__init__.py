@@ -11,7 +11,7 @@ from collections.abc import Callable
 from inference.procedural.scene import Parts
 from inference.procedural.setting import Setting
 
-from . import abstract, city, desert, flowers, forest, mountain, sea, space
+from . import abstract, city, desert, flowers, forest, heaven, mountain, sea, space
 
 
 PAINTERS: dict[str, Callable[[Setting, Parts], None]] = {
@@ -22,6 +22,7 @@ PAINTERS: dict[str, Callable[[Setting, Parts], None]] = {
     "space": space.paint,
     "flowers": flowers.paint,
     "desert": desert.paint,
+    "sky": heaven.paint,
     "abstract": abstract.paint,
 }
-"""What paints a place, by the names of `vocabulary.PLACES`, and "abstract"."""
+"""What paints a place, by the names of `vocabulary.PLACES`, "sky" and "abstract"."""

@@ -62,9 +62,10 @@ class _Field:
             stops = [palette.near, palette.water, palette.far, palette.accent, palette.cloud]
         if rng.uniform() < 0.45:
             stops.insert(3, palette.accent)
-        if setting.brief.colours:
+        if setting.brief.scene_colours:
             named = looks.grade_colours(
-                np.stack([palettes.NAMED[name] for name in setting.brief.colours]), looks.of(setting.style)
+                np.stack([palettes.NAMED[name] for name in setting.brief.scene_colours]),
+                looks.of(setting.style),
             )
             stops = [mix(palette.near, named[0], 0.3), *named, mix(named[-1], palette.disc, 0.55)]
         stops[0] = mix(stops[0], stops[1], 0.35)

@@ -28,7 +28,7 @@ def paint(setting: Setting, parts: Parts) -> None:
     horizon = 0.56
     sky = place_sky(setting, parts, horizon)
     sand = mix(np.array([222, 150, 84], np.float32), palette.glow, 0.42)
-    if setting.brief.colours or setting.is_dark:
+    if setting.brief.scene_colours or setting.is_dark:
         sand = mix(sand, palette.far, 0.72)
     if setting.corners >= 0.5:
         sand = mix(sand, palette.glow, 0.9)

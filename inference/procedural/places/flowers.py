@@ -58,7 +58,7 @@ def _strip_top(setting: Setting, index: int) -> float:
 def _green(setting: Setting) -> Colours:
     """Return the meadow's green in this light."""
     leaf = mix(np.array([70, 120, 48], np.float32), setting.palette.near, 0.35)
-    if setting.brief.colours or setting.corners > 0.5:
+    if setting.brief.scene_colours or setting.corners > 0.5:
         leaf = mix(leaf, setting.palette.far, 0.35)
     return mix(leaf, setting.palette.near, 0.45 if setting.is_dark or setting.light == "dusk" else 0.12)
 
@@ -67,8 +67,9 @@ def _petals(setting: Setting) -> list[Colours]:
     """Return two or three blossom colours: those of the words first, then the scene's own."""
     rng = setting.rng("petal colours")
     avoided = setting.brief.avoided_colours
-    if setting.brief.colours:
-        named = list(setting.brief.colours[:3])
+    own = [colour for name, colour in setting.brief.own_colours if name == "flowers"]
+    if wanted := [*own, *setting.brief.scene_colours]:
+        named = wanted[:3]
     else:
         choice = [name for name in _PETALS if name not in avoided] or ["white"]
         start = int(rng.integers(0, len(choice)))

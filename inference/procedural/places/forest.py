@@ -104,11 +104,17 @@ def _near(setting: Setting, parts: Parts, floor: Colours) -> None:
     foot = float(np.interp(at, x, ground)) + 0.008
     if "fox" in brief.subjects:
         coat = mix(mix(palette.accent, np.array([210, 96, 30], np.float32), 0.65), palette.near, 0.25)
+        if brief.own_colour("fox") in ("red", "orange"):
+            # What people call a red fox is the colour of rust; haze would take it away.
+            coat = mix(coat, setting.dyed("fox", coat, 1.0), 0.35)
+            coat = mix(coat, setting.dyed("fox", coat, 1.0), 0.25)
+        else:
+            coat = setting.dyed("fox", coat)
         figures.fox(sheet, at, foot, 0.16, coat, light=palette.cloud)
     if "deer" in brief.subjects:
-        figures.deer(sheet, at - 0.12, foot - 0.01, 0.2, mix(palette.near, palette.far, 0.1))
+        hide = setting.dyed("deer", mix(palette.near, palette.far, 0.1))
+        figures.deer(sheet, at - 0.12, foot - 0.01, 0.2, hide)
     if "cabin" in brief.subjects:
-        figures.cabin(
-            sheet, at - 0.1, foot - 0.01, 0.16, mix(palette.near, palette.far, 0.15), window=palette.accent
-        )
+        wall = setting.dyed("cabin", mix(palette.near, palette.far, 0.15))
+        figures.cabin(sheet, at - 0.1, foot - 0.01, 0.16, wall, window=palette.accent)
     add_crisp(parts, sheet.crisp(setting.corners))

@@ -145,7 +145,7 @@ def _foreground(setting: Setting, parts: Parts, shore: float, lake: bool) -> Non
             shore + 0.085,
             0.13,
             palette.near,
-            sail=mix(palette.cloud, palette.accent, 0.3),
+            sail=setting.dyed("boat", mix(palette.cloud, palette.accent, 0.3)),
         )
         add_crisp(parts, boat.crisp(setting.corners, 0.7, bob=0.002))
 
@@ -155,12 +155,11 @@ def _figures(setting: Setting, sheet: Cutout, x: Plane, ground: Plane, at: float
     foot = float(np.interp(at, x, ground)) + 0.008
     dark = mix(palette.near, palette.far, 0.14)
     if "cabin" in brief.subjects:
-        figures.cabin(sheet, at, foot, 0.115, dark, window=palette.accent)
+        figures.cabin(sheet, at, foot, 0.115, setting.dyed("cabin", dark), window=palette.accent)
     if "deer" in brief.subjects:
-        figures.deer(sheet, at + 0.02, foot, 0.13, palette.near)
+        figures.deer(sheet, at + 0.02, foot, 0.13, setting.dyed("deer", palette.near))
     if "fox" in brief.subjects:
-        figures.fox(
-            sheet, at + 0.02, foot, 0.09, mix(palette.near, palette.accent, 0.35), light=palette.cloud
-        )
+        coat = setting.dyed("fox", mix(palette.near, palette.accent, 0.35))
+        figures.fox(sheet, at + 0.02, foot, 0.09, coat, light=palette.cloud)
     if "birds" in brief.subjects:
-        figures.birds(sheet, at, 0.48, 0.018, palette.near, rng=setting.rng("flock"))
+        figures.birds(sheet, at, 0.48, 0.018, setting.dyed("birds", palette.near), rng=setting.rng("flock"))

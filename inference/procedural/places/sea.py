@@ -70,7 +70,9 @@ def _figures(setting: Setting, parts: Parts, horizon: float) -> None:
         x = side * 0.2 * geometry.aspect
         sheet = Cutout(geometry, horizon - 0.26, horizon + 0.13, dark)
         foot = horizon + 0.075
-        figures.boat(sheet, x, foot, 0.2, dark, sail=mix(palette.cloud, palette.accent, 0.35))
+        figures.boat(
+            sheet, x, foot, 0.2, dark, sail=setting.dyed("boat", mix(palette.cloud, palette.accent, 0.35))
+        )
         add_crisp(parts, sheet.crisp(setting.corners, 0.6, bob=0.004))
         mirror = Cutout(geometry, horizon + 0.05, horizon + 0.3, dark)
         for index in range(26):
@@ -85,7 +87,9 @@ def _figures(setting: Setting, parts: Parts, horizon: float) -> None:
         setting.light != "night" and setting.chance("birds", 0, 1) < 0.5 and "birds" not in brief.avoided
     ):
         sheet = Cutout(geometry, horizon * 0.3, horizon, dark)
-        figures.birds(sheet, side * -0.18, horizon * 0.62, 0.02, dark, rng=setting.rng("flock"))
+        figures.birds(
+            sheet, side * -0.18, horizon * 0.62, 0.02, setting.dyed("birds", dark), rng=setting.rng("flock")
+        )
         add_crisp(parts, sheet.crisp(setting.corners, 0.3, bob=0.003))
     if "palms" in brief.subjects:
         sheet = Cutout(geometry, 0.1, 1.0, palette.near)
@@ -107,6 +111,6 @@ def _lighthouse(setting: Setting, parts: Parts, horizon: float, side: float) -> 
     hump = 0.10 * np.exp(-(((x - at) / 0.15) ** 2))
     shape = horizon + 0.115 - hump + np.maximum(inwards - 0.12, 0.0) ** 1.3 * 1.9 - rock
     sheet.skyline(shape.astype(np.float32), x, palette.near)
-    body = mix(palette.near, palette.cloud, 0.55)
+    body = setting.dyed("lighthouse", mix(palette.near, palette.cloud, 0.55), 0.7)
     figures.lighthouse(sheet, at, horizon + 0.0, 0.3, body, lamp=mix(palette.accent, palette.disc, 0.5))
     add_crisp(parts, sheet.crisp(setting.corners, 0.7))
