@@ -39,6 +39,7 @@ PROMPTS = {
     "space": "a purple nebula in space with planets",
     "flowers": "a meadow of red flowers at noon",
     "desert": "desert dunes in golden light",
+    "sky": "a starry night sky with drifting clouds",
     "abstract": "an abstract composition of blue and gold",
 }
 CHANGE = "sea to city"
