@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 # How long handlers may take to end after the screens were told, seconds.
 GRACE_S = 5.0
+# Nobody can call these: they mean every address that there is. By what to call them here.
+ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def main() -> int:
@@ -70,13 +72,22 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     try:
         await web.SockSite(runner, listener).start()
         port = listener.getsockname()[1]
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        log.info("server started", address=f"http://{host}:{port}", canvases=list(settings.canvases))
-        print(f"\n  Psyche is painting at http://{host}:{port}\n", flush=True)
+        address = f"http://{_callable_host(settings.host)}:{port}"
+        log.info("server started", address=address, canvases=list(settings.canvases))
+        print(f"\n  Psyche is painting at {address}", flush=True)
+        if settings.host in ANY_HOST:
+            print("  and at every other address of this machine", flush=True)
+        print(flush=True)
         await stop.wait()
         log.info("server stops")
     finally:
         await runner.cleanup()
+
+
+def _callable_host(host: str) -> str:
+    """Return the host as it stands in an address that can be opened here."""
+    host = ANY_HOST.get(host, host)
+    return f"[{host}]" if ":" in host else host
 
 
 if __name__ == "__main__":
