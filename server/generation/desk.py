@@ -64,7 +64,7 @@ class Desk:
             producer.lane.on_change = self._on_job_changed
         registry.on_created = self._on_created
         registry.on_removed = self._on_removed
-        registry.on_change = self._on_canvases_changed
+        registry.on_change = lambda: bus.tell(Event())
         for canvas in registry:
             self._on_created(canvas)
 
@@ -103,9 +103,9 @@ class Desk:
             UnknownCanvasError: If its canvas is gone.
         """
         lane = self._lane_for(job)
-        if now and job.kind is Kind.LIVE and len(lane):
-            job.warn(["other jobs wait for this canvas: a live picture yields to them after its first frame"])
         lane.submit(job, now=now and job.canvas is not None)
+        if now and job.kind is Kind.LIVE and len(lane) > 1:
+            job.warn(["other jobs wait for this canvas: a live picture yields to them after its first frame"])
         self.store.add(job)
         self.notify(job)
         log.info(
@@ -229,6 +229,8 @@ class Desk:
         lane.on_change = self._on_job_changed
         self._producers[canvas.slug] = Producer(self._make_easel(lane, canvas, self.notify))
         canvas.on_demand = lane.wake
+        # Only this one's status is made anew: a page that comes back opens many screens at once.
+        canvas.on_change = lambda: self._on_canvas_changed(canvas)
         self.refresh(canvas.slug)
         self._start(canvas.slug)
 
@@ -240,9 +242,8 @@ class Desk:
         if task:
             task.cancel()
 
-    def _on_canvases_changed(self) -> None:
-        for slug in tuple(self._producers):
-            self.refresh(slug)
+    def _on_canvas_changed(self, canvas: Canvas) -> None:
+        self.refresh(canvas.slug)
         self.bus.tell(Event())
 
     def _start(self, slug: str) -> None:

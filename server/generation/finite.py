@@ -46,6 +46,8 @@ async def paint_finite(easel: Easel, job: Job) -> None:
             return
         except InferenceBusyError as exc:
             # It works for others meanwhile, and comes to us in time.
+            if easel.clock() > give_up_s:
+                raise
             log.info("job waits its turn", job=job.id, error=str(exc))
             await asyncio.sleep(exc.retry_after_s)
         except InferenceUnavailableError as exc:

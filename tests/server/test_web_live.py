@@ -363,6 +363,18 @@ async def test_a_live_picture_is_warned_of_those_who_wait(site: Site) -> None:
     assert any("yields" in warning for warning in urgent["warnings"])
 
 
+async def test_a_live_picture_that_replaces_one_that_waits_is_warned_of_nothing(site: Site) -> None:
+    async with site.screen("left"):
+        first = await site.paint("left", "first", mode="variations", count=64, fps=60.0)
+        await wait_for(lambda: site.canvas("left").to_json()["job"] == first["id"])
+        replaced = await site.paint("left", "replaced")
+
+        newer = await site.paint("left", "newer")
+
+    assert newer["warnings"] == []
+    assert (await site.ended(replaced["id"]))["reason"] == "superseded"
+
+
 async def test_a_lost_service_is_told_at_once_however_slow_the_canvas(tmp_path: Path) -> None:
     service = running_service(FakeEngine(), tmp_path, grace_period_s=0)
     address = (await service.__aenter__()).address
