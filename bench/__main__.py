@@ -13,7 +13,11 @@ from bench.errors import BenchError
 
 
 # Each module has `run(arguments)`. Imported when asked for: one bench must not load another's libraries.
-BENCHES = {"streaming": "bench.streaming", "engine": "bench.engine"}
+BENCHES = {
+    "streaming": "bench.streaming",
+    "engine": "bench.engine",
+    "inference": "bench.inference.command",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -186,7 +186,7 @@ def _timeline(place: str, size: Size) -> Timeline:
 def _paint(engine: Engine, timeline: Timeline, time_s: float) -> Any:
     run = engine.begin(timeline, time_s)
     while run.step < run.total_steps:
-        engine.step([run])
+        engine.step([run], 1)
     return engine.finish(run)
 
 

@@ -28,7 +28,7 @@ def make_jpegs(size: Size, grain: float = GRAIN) -> tuple[bytes, ...]:
 
     engine = ProceduralEngine()
     run = engine.begin(Timeline.still(PictureRequest(PROMPT, width=size.width, height=size.height)), 1.0)
-    engine.step([run])
+    engine.step([run], 1)
     noise = np.random.default_rng(1).normal(0.0, grain, (size.height, size.width, 1))
     pixels = np.clip(engine.finish(run) + noise, 0, 255).astype(np.uint8)
     orientations = (pixels, pixels[:, ::-1], pixels[::-1], pixels[::-1, ::-1])

@@ -1,13 +1,17 @@
 """The interface between the scheduler and whatever paints.
 
-This module knows no transport, no model and no thread. Its one rule: all calls of one engine's
-`begin`, `step`, `preview` and `finish` come from one thread, the engine's own, and `step` gets
-the runs of several callers at once.
+An engine is one loaded model. This module knows no transport, no library and no thread. Its one
+rule: all calls of all engines' `prepare`, `begin`, `step`, `preview`, `finish` and `close` come from
+one thread, the engines' own, and `step` gets the runs of several callers at once.
+
+The determinism contract: a picture is a pure function of its timeline and its time. The same
+picture painted again is the same byte for byte if each of its steps ran in a batch of the same
+bucket, whoever shared it and wherever in it it stood; in another bucket it may differ by rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -44,11 +48,19 @@ class PaintingFailedError(EngineError):
     """The engine could not paint a picture that it had accepted."""
 
 
+class OutOfMemoryError(EngineError):
+    """The device has not enough memory for this step or this model.
+
+    Raised by `Engine.step` before anything of its runs has changed: they may be tried again in a
+    smaller batch.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class PictureRequest:
     """What to paint, checked and complete: no field is open any more."""
 
-    prompt: str
+    prompt: str  # for a neural network the whole of it: context, templates and style included
     negative_prompt: str = ""
     model: str = ""
     style: str = ""  # empty: none
@@ -60,6 +72,7 @@ class PictureRequest:
     source: Pixels | None = field(default=None, compare=False)  # of any size; the engine fits it
     mask: Pixels | None = field(default=None, compare=False)  # white is painted, of any size
     strength: float = 0.6  # of the source's repainting, above 0 to 1
+    is_live: bool = False  # a frame among many: speed counts more than the last bit of quality
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +157,8 @@ class ModelDescription:
     uses_guidance: bool = False
     paints_from_source: bool = True
     paints_from_mask: bool = False
+    prompt_template: str = "{prompt}"  # what this model needs around every prompt
+    license: str = ""
 
 
 class Run(Protocol):
@@ -157,25 +172,56 @@ class Run(Protocol):
     def total_steps(self) -> int:
         """Steps that the picture takes, 1 or more."""
 
+    @property
+    def stage_s(self) -> Mapping[str, float]:
+        """Seconds spent so far by stage ("text", "source", "denoise", "decode", ...); this run's share."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What `begin` found could not be used, one sentence each, such as words beyond a limit."""
+
 
 class Engine(Protocol):
-    """Whatever paints. Everything but `models`, `styles`, `device` and `check` runs in its thread."""
+    """One loaded model. `check`, `batch_key`, `rows` and the attributes are safe to use from any thread."""
 
-    max_batch: int
-    """How many runs one `step` may carry."""
+    buckets: tuple[int, ...]
+    """How many rows one step may carry, ascending: a step of fewer is padded to the next of them."""
+
+    @property
+    def model(self) -> ModelDescription:
+        """What this engine paints with."""
 
     @property
     def device(self) -> str:
         """Where the pictures are painted: "cpu", "cuda:0", ..."""
 
-    def models(self) -> tuple[ModelDescription, ...]:
-        """Describe the models on offer, the default one first."""
+    @property
+    def dtype(self) -> str:
+        """In which precision: "float32", "bfloat16", ...; empty where it means nothing."""
 
-    def styles(self) -> dict[str, str]:
-        """Return the styles on offer: name to one line for people."""
+    @property
+    def size_bytes(self) -> int:
+        """The memory that the model takes while it is loaded; 0: next to none."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Counters for the metrics, each a name and a number that only grows, such as "text_cache_hits"."""
+
+    def prepare(self) -> Iterator[str]:
+        """Make a loaded model ready to paint, piece by piece: the copy to the device, warming up.
+
+        Each `next` does one piece, so that other models' steps can run between two; what it yields is a
+        word for the log. Paints nothing that anybody sees.
+
+        Raises:
+            OutOfMemoryError: If the device is too small.
+        """
+
+    def close(self) -> None:
+        """Give the device's memory back. No run of this engine is used after this."""
 
     def check(self, request: PictureRequest) -> tuple[str, ...]:
-        """Check what only this engine can judge. Quick, and safe to call from any thread.
+        """Check what only this engine can judge. Quick.
 
         Returns:
             Warnings: what is asked for and will not be used, one sentence each.
@@ -184,18 +230,28 @@ class Engine(Protocol):
             RejectedError: If it cannot be painted.
         """
 
-    def begin(self, timeline: Timeline, time_s: float) -> Run:
-        """Prepare the picture of a timeline at a time, without painting yet."""
+    def batch_key(self, request: PictureRequest) -> Hashable:
+        """Return what runs must have in common to share a step, such as the size."""
 
-    def step(self, runs: Sequence[Run]) -> None:
+    def rows(self, request: PictureRequest) -> int:
+        """Return how many rows of a step its picture takes: 1, or 2 where it is guided."""
+
+    def begin(self, timeline: Timeline, time_s: float) -> Run:
+        """Prepare the picture of a timeline at a time, without painting yet.
+
+        The requests of a timeline are all of this engine's model.
+        """
+
+    def step(self, runs: Sequence[Run], bucket: int) -> None:
         """Advance each of the runs by one step, all in one call.
 
-        The runs may differ in everything: size, model, steps done and to do.
-
         Args:
-            runs: 1 to `max_batch` unfinished runs, each once.
+            runs: Unfinished runs of one `batch_key`, each once; their rows fit into the bucket. They may
+                differ in everything else: prompt, seed, steps done and to do, source, strength.
+            bucket: One of `buckets`.
 
         Raises:
+            OutOfMemoryError: If memory ran out; the runs are as they were.
             PaintingFailedError: If it failed; all its runs are lost then.
         """
 

@@ -5,9 +5,13 @@
      ├─ BusyError          RESOURCE_EXHAUSTED with "retry-after-ms"
      ├─ TooManyCreditsError    RESOURCE_EXHAUSTED
      ├─ NotOpenError       FAILED_PRECONDITION
+     ├─ ModelLoadError     FAILED_PRECONDITION
+     ├─ LateError          DEADLINE_EXCEEDED
+     ├─ CancelledByIdError CANCELLED
      └─ StoppingError      UNAVAILABLE
     engine.EngineError
      ├─ RejectedError      INVALID_ARGUMENT with "psyche-field"
+     ├─ OutOfMemoryError   RESOURCE_EXHAUSTED
      └─ PaintingFailedError    INTERNAL
 
 This module knows no transport; `service` holds the same table as code. Messages are one
@@ -49,6 +53,33 @@ class TooManyCreditsError(CoreError):
 
 class NotOpenError(CoreError):
     """A live caller's commands are out of order."""
+
+
+class ModelLoadError(CoreError):
+    """A model cannot be loaded, and no other one takes its place.
+
+    Attributes:
+        model: Its name.
+    """
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(f"model {model} could not be loaded: {reason}")
+        self.model = model
+        self.reason = reason
+
+
+class LateError(CoreError):
+    """The caller's deadline passed before the picture was finished."""
+
+    def __init__(self) -> None:
+        super().__init__("the deadline passed before the picture was finished")
+
+
+class CancelledByIdError(CoreError):
+    """Somebody cancelled the request by its id."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"request {request_id} was cancelled")
 
 
 class StoppingError(CoreError):

@@ -1,9 +1,12 @@
 """One live picture: commands in, frames out, one for each credit and in their order.
 
-Knows messages and `Pictures`, no transport. The one rule: commands are followed one after the
-other, so a frame shows exactly the targets that came before its credit.
+Knows messages and `Pictures`, no transport. The one rule: what a credit paints is decided when the
+engine takes it up, by the targets that there are then; so the newest win, and a model that is being
+loaded holds nothing up.
 
-    commands ──► reader ──► credits, each painted and encoded by its own task ─┐
+    commands ──► reader ──► target ─────────────────┐ (taken at the last moment)
+                    │         ▲ a model that was loaded ▼
+                    ├─────► credits, each painted and encoded by its own task ─┐
                     └─────► answers, in the order of the commands ──► writer ──┴──► send
 """
 
@@ -12,10 +15,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from inference.engine import EngineError, Keyframe, Pixels, RejectedError, Timeline
-from inference.errors import NotOpenError, StoppingError, TooManyCreditsError, first_error
+from inference.calls import Call
+from inference.engine import EngineError, Pixels, RejectedError
+from inference.errors import ModelLoadError, NotOpenError, StoppingError, TooManyCreditsError, first_error
+from inference.models.house import Lease
 from inference.pictures import Pictures
-from inference.requests import Order, check_time, check_transition
+from inference.requests import check_time, check_transition, check_weight
+from inference.scheduler import Caller, Slot, Work
+from inference.targets import Target, Wish
 from protos import psyche_inference_v1_pb2 as pb
 
 
@@ -38,23 +45,84 @@ class _Answer:
         self.events: asyncio.Queue[pb.PaintEvent] = asyncio.Queue()
 
 
+class _Canvas:
+    """What an open live picture has: who paints for it, and what is painted next."""
+
+    def __init__(self, caller: Caller, target: Target) -> None:
+        self.caller = caller
+        self.target = target
+
+    def aim(self, target: Target) -> None:
+        """Paint this from now on."""
+        old, self.target = self.target, target
+        if target.lease is not old.lease:
+            old.lease.release()
+
+
+class _Frame(Slot):
+    """A credit's frame on its way: a slot that is its canvas's own until the engine takes it up.
+
+    Resources:
+        From then on it holds the model: `release`.
+    """
+
+    def __init__(self, canvas: _Canvas, time_s: float, answer: _Answer) -> None:
+        super().__init__(canvas.target.work)
+        self.canvas = canvas
+        self.time_s = time_s
+        self._answer = answer
+        self._taken: Target | None = None
+        self._lease: Lease | None = None
+
+    @property
+    def target(self) -> Target:
+        """What it is painted of, or would be now."""
+        return self._taken or self.canvas.target
+
+    @property
+    def newest(self) -> Work:
+        """What would be taken up now."""
+        return self.target.work
+
+    def __call__(self) -> Work:
+        """Take the newest target up, and hold its model."""
+        self._taken = self.target
+        self._lease = self._taken.lease.share()
+        return self._taken.work
+
+    def tell_progress(self, step: int, total_steps: int, _: Pixels | None) -> None:
+        """Tell of a step that is not the last."""
+        if step < total_steps:
+            revision, _order = self.target.at(self.time_s)
+            progress = pb.PaintProgress(revision=revision, step=step, total_steps=total_steps)
+            self._answer.events.put_nowait(pb.PaintEvent(progress=progress))
+
+    def release(self) -> None:
+        """Let the model go."""
+        if self._lease is not None:
+            self._lease.release()
+
+
 class LiveSession:
     """Follows the commands of one caller; `run` is called once."""
 
-    def __init__(self, pictures: Pictures, send: Send) -> None:
+    def __init__(self, pictures: Pictures, send: Send, call: Call) -> None:
         """Make a session.
 
         Args:
             pictures: What paints and encodes.
             send: Takes the events one after the other; awaited, so that a slow receiver is waited for.
+            call: Is told the id that the picture is opened with.
         """
         self._pictures = pictures
         self._send = send
+        self._call = call
         self._answers: asyncio.Queue[_Answer | None] = asyncio.Queue(MAX_ANSWERS)
         self._credits = 0  # unanswered
-        self._timeline: Timeline | None = None
-        self._orders: list[tuple[Keyframe, Order]] = []  # of the timeline's keyframes
+        self._canvas: _Canvas | None = None
+        self._tasks = asyncio.TaskGroup()
         self._reader: asyncio.Task[None] | None = None
+        self._switching: asyncio.Task[None] | None = None  # to a model that is being loaded
         self._stopped = False
 
     async def run(self, commands: AsyncIterator[pb.PaintCommand]) -> None:
@@ -62,6 +130,7 @@ class LiveSession:
 
         Raises:
             RejectedError: If the first target is bad.
+            ModelLoadError: If its model cannot be loaded, nor what stands in for it.
             NotOpenError: If a command comes before ``open``, or a second ``open`` comes.
             TooManyCreditsError: If more than `MAX_CREDITS` are unanswered.
             StoppingError: After `stop`, once what was under way is answered.
@@ -69,13 +138,18 @@ class LiveSession:
         Cancellation:
             Drops everything at once.
         """
-        with first_error():
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._write(), name="live:writer")
-                self._reader = tasks.create_task(self._read(commands, tasks), name="live:reader")
-                # Its error is the group's business; `stop` cancels it alone.
-                await asyncio.wait({self._reader})
-                await self._answers.put(None)
+        try:
+            with first_error():
+                async with self._tasks:
+                    self._tasks.create_task(self._write(), name="live:writer")
+                    self._reader = self._tasks.create_task(self._read(commands), name="live:reader")
+                    # Its error is the group's business; `stop` cancels it alone.
+                    await asyncio.wait({self._reader})
+                    self._drop_switch()
+                    await self._answers.put(None)
+        finally:
+            if self._canvas is not None:
+                self._canvas.target.lease.release()
         if self._stopped:
             raise StoppingError
 
@@ -85,7 +159,7 @@ class LiveSession:
         if self._reader is not None:
             self._reader.cancel()
 
-    async def _read(self, commands: AsyncIterator[pb.PaintCommand], tasks: asyncio.TaskGroup) -> None:
+    async def _read(self, commands: AsyncIterator[pb.PaintCommand]) -> None:
         async for command in commands:
             match command.WhichOneof("command"):
                 case "open":
@@ -93,77 +167,154 @@ class LiveSession:
                 case "retarget":
                     await self._retarget(self._opened("retarget"), command.retarget)
                 case "credit":
-                    await self._take_credit(self._opened("credit"), command.credit.time_s, tasks)
+                    await self._take_credit(self._opened("credit"), command.credit.time_s)
                 case "close":
                     return
                 case _:
                     # A command of a newer contract: nothing that could be followed.
                     continue
 
-    def _opened(self, command: str) -> Timeline:
-        if self._timeline is None:
+    def _opened(self, command: str) -> _Canvas:
+        if self._canvas is None:
             raise NotOpenError(f"open must come first, got {command}")
-        return self._timeline
+        return self._canvas
 
     async def _open(self, command: pb.PaintOpen) -> None:
-        if self._timeline is not None:
+        if self._canvas is not None:
             raise NotOpenError("open must come once, got another")
-        order = await self._pictures.take(command.request)
-        first = Keyframe(order.picture, 0.0, 0.0, command.revision)
-        self._timeline = Timeline((first,))
-        self._orders = [(first, order)]
-
-    async def _retarget(self, timeline: Timeline, command: pb.PaintRetarget) -> None:
-        try:
-            at_s = check_time("at_s", command.at_s)
-            transition_s = check_transition(command.transition_s)
-            order = await self._pictures.take(command.request)
-        except RejectedError as error:
-            answer = _Answer(is_credit=False)
-            answer.events.put_nowait(_tell_error(command.revision, error))
-            await self._answers.put(answer)
+        order = self._pictures.read(command.request)
+        # A weight is one picture's own; without one it has its part of its user's share.
+        caller = self._pictures.scheduler.caller("" if command.HasField("weight") else order.user_id)
+        if command.HasField("weight"):
+            caller.weight = check_weight(command.weight)
+        self._call.request_id = order.request_id
+        wish = Wish(command.request, order, await self._pictures.decode(command.request), command.revision)
+        lease = self._pictures.house.lease_now(wish.model)
+        if lease is None and (target := self._stand_in(wish)) is not None:
+            self._canvas = _Canvas(caller, target)
+            self._switch(self._canvas, wish)
             return
-        keyframe = Keyframe(order.picture, at_s, transition_s, command.revision)
-        self._timeline = timeline.then(keyframe)
-        known = [*self._orders, (keyframe, order)]
-        self._orders = [
-            entry for entry in known if any(entry[0] is kept for kept in self._timeline.keyframes)
-        ]
+        lease = lease or await self._pictures.house.lease(wish.model)
+        self._canvas = _Canvas(caller, Target.begin(wish, wish.commission(self._pictures, lease)))
 
-    async def _take_credit(self, timeline: Timeline, time_s: float, tasks: asyncio.TaskGroup) -> None:
+    def _stand_in(self, wish: Wish) -> Target | None:
+        """Return what paints until a model is loaded; None where nothing can."""
+        name = self._pictures.house.fallback_model
+        lease = self._pictures.house.lease_now(name) if name and name != wish.model else None
+        if lease is None:
+            return None
+        try:
+            commission = wish.commission(self._pictures, lease, _tell_stand_in(wish.model, name))
+        except ModelLoadError:  # Which is to say: it cannot paint this.
+            return None
+        return Target.begin(wish, commission)
+
+    async def _retarget(self, canvas: _Canvas, command: pb.PaintRetarget) -> None:
+        try:
+            wish = await self._check_retarget(command)
+            self._aim(canvas, wish)
+        except (RejectedError, ModelLoadError) as error:
+            await self._refuse(command.revision, error)
+
+    async def _check_retarget(self, command: pb.PaintRetarget) -> Wish:
+        at_s = check_time("at_s", command.at_s)
+        transition_s = check_transition(command.transition_s)
+        order = self._pictures.read(command.request)
+        sources = await self._pictures.decode(command.request)
+        return Wish(command.request, order, sources, command.revision, at_s, transition_s)
+
+    def _aim(self, canvas: _Canvas, wish: Wish) -> None:
+        """Follow a new target: at once where its model is loaded, else when it is."""
+        target = canvas.target
+        if wish.model == target.lease.model.name:
+            commission = wish.commission(self._pictures, target.lease.share())
+            commission.release()  # The target's own goes on.
+            self._drop_switch()
+            canvas.aim(target.then(wish, commission.order))
+        elif (lease := self._pictures.house.lease_now(wish.model)) is not None:
+            commission = wish.commission(self._pictures, lease)
+            self._drop_switch()
+            canvas.aim(Target.begin(wish, commission))
+        else:
+            self._drop_switch()
+            if target.stands_in:
+                self._aim_stand_in(canvas, wish)
+            self._switch(canvas, wish)
+
+    def _aim_stand_in(self, canvas: _Canvas, wish: Wish) -> None:
+        """Let the model that stands in already paint the new target, too, if it can."""
+        target = canvas.target
+        warning = _tell_stand_in(wish.model, target.lease.model.name)
+        try:
+            commission = wish.commission(self._pictures, target.lease.share(), warning)
+        except ModelLoadError:
+            return
+        commission.release()  # The target's own goes on.
+        canvas.aim(target.then(wish, commission.order))
+
+    def _switch(self, canvas: _Canvas, wish: Wish) -> None:
+        self._switching = self._tasks.create_task(self._switch_to(canvas, wish), name="live:switch")
+
+    def _drop_switch(self) -> None:
+        if self._switching is not None:
+            self._switching.cancel()
+            self._switching = None
+
+    async def _switch_to(self, canvas: _Canvas, wish: Wish) -> None:
+        """Wait for the model of a target, and paint that from then on."""
+        try:
+            commission = wish.commission(self._pictures, await self._pictures.house.lease(wish.model))
+        except (RejectedError, ModelLoadError) as error:
+            await self._refuse(wish.revision, error)
+            return
+        target = canvas.target
+        is_painted = target.asked == wish.model and target.stands_in
+        if is_painted and commission.lease.model.name == target.lease.model.name:
+            # It could not be loaded: what stood in for it stays, and says why.
+            commission.release()
+            canvas.aim(target.warned(wish.revision, commission.order.warnings))
+        else:
+            canvas.aim(Target.begin(wish, commission))
+
+    async def _refuse(self, revision: int, error: EngineError | ModelLoadError) -> None:
+        answer = _Answer(is_credit=False)
+        answer.events.put_nowait(_tell_error(revision, error))
+        await self._answers.put(answer)
+
+    async def _take_credit(self, canvas: _Canvas, time_s: float) -> None:
         if self._credits >= MAX_CREDITS:
             raise TooManyCreditsError(MAX_CREDITS)
         self._credits += 1
         answer = _Answer(is_credit=True)
-        current = timeline.current(time_s)
-        order = next(order for keyframe, order in self._orders if keyframe is current)
         await self._answers.put(answer)
-        tasks.create_task(self._paint(timeline, time_s, current.revision, order, answer), name="live:frame")
+        self._tasks.create_task(self._paint(canvas, time_s, answer), name="live:frame")
 
-    async def _paint(
-        self, timeline: Timeline, time_s: float, revision: int, order: Order, answer: _Answer
-    ) -> None:
-        def tell_progress(step: int, total_steps: int, _: Pixels | None) -> None:
-            if step < total_steps:
-                progress = pb.PaintProgress(revision=revision, step=step, total_steps=total_steps)
-                answer.events.put_nowait(pb.PaintEvent(progress=progress))
-
+    async def _paint(self, canvas: _Canvas, time_s: float, answer: _Answer) -> None:
+        frame = _Frame(canvas, time_s, answer)
         try:
-            check_time("time_s", time_s)
-            picture = await self._pictures.make(
-                order, caller=self, timeline=timeline, time_s=time_s, on_step=tell_progress
-            )
+            painted = await self._paint_frame(frame)
         except EngineError as error:
+            revision, _ = frame.target.at(time_s)
             answer.events.put_nowait(_tell_error(revision, error))
-            return
-        frame = pb.PaintFrame(
+        else:
+            answer.events.put_nowait(pb.PaintEvent(frame=painted))
+        finally:
+            frame.release()
+
+    async def _paint_frame(self, frame: _Frame) -> pb.PaintFrame:
+        scheduler, caller = self._pictures.scheduler, frame.canvas.caller
+        check_time("time_s", frame.time_s)
+        painted = await scheduler.paint(frame, frame.time_s, caller=caller, on_step=frame.tell_progress)
+        revision, order = frame.target.at(frame.time_s)
+        picture = await self._pictures.finish(order, frame.target.work.engine, painted)
+        return pb.PaintFrame(
             revision=revision,
-            time_s=time_s,
+            time_s=frame.time_s,
             image_data=picture.data,
             format=picture.format,
             metadata=picture.metadata,
+            sustainable_fps=scheduler.sustainable_fps(caller),
         )
-        answer.events.put_nowait(pb.PaintEvent(frame=frame))
 
     async def _write(self) -> None:
         while (answer := await self._answers.get()) is not None:
@@ -177,6 +328,16 @@ class LiveSession:
                 await self._send(event)
 
 
-def _tell_error(revision: int, error: EngineError) -> pb.PaintEvent:
-    field = error.field if isinstance(error, RejectedError) else ""
+def _tell_error(revision: int, error: EngineError | ModelLoadError) -> pb.PaintEvent:
+    match error:
+        case RejectedError():
+            field = error.field
+        case ModelLoadError():
+            field = "model"
+        case _:
+            field = ""
     return pb.PaintEvent(error=pb.PaintError(revision=revision, field=field, message=str(error)))
+
+
+def _tell_stand_in(model: str, painter: str) -> str:
+    return f"{model} is being loaded; painted by {painter} until then"

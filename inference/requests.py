@@ -1,5 +1,7 @@
 """Requests as they come to orders as engines take them: every field checked, none left open.
 
+Words are put together here: a neural network's prompt is the whole of context, templates and style.
+
 Knows the messages of `protos` and the engine interface, but no transport, thread or clock. A bad
 field is refused by its name, never corrected silently.
 """
@@ -10,10 +12,11 @@ import math
 import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from inference.encode import FORMATS, Format
 from inference.engine import ModelDescription, PictureRequest, RejectedError
+from inference.styles import STYLES, TEMPLATES, compose
 from protos import psyche_inference_v1_pb2 as pb
 
 
@@ -30,16 +33,19 @@ MAX_GUIDANCE_SCALE = 20.0
 # Seeds are 31 bits, so that every language's signed 32-bit integer carries them.
 SEEDS = 2**31
 DEFAULT_STRENGTH = 0.6
+# Of a live picture beside the others: more would starve somebody.
+MIN_WEIGHT, MAX_WEIGHT = 0.1, 10.0
+UPSCALE_FACTORS = (1, 2, 4)
 DEFAULT_QUALITY = 90
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What an engine offers, and which model an empty name means."""
+    """The models on offer, and which of them an empty name means."""
 
     models: Mapping[str, ModelDescription]
-    styles: Mapping[str, str]
     default_model: str
+    aliases: Mapping[str, str] = field(default_factory=dict)  # other names, each with the one it means
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +55,11 @@ class Order:
     picture: PictureRequest
     model: ModelDescription
     request_id: str
+    user_id: str  # empty: nobody's
+    context: tuple[str, ...]  # the turns that are part of the prompt
     format: Format
     quality: int  # 1 to 100
+    upscale: int  # 1, 2 or 4 times
     previews: bool
     warnings: tuple[str, ...]  # one sentence each
 
@@ -59,23 +68,33 @@ class Order:
         return replace(self, picture=replace(self.picture, seed=(self.picture.seed + index) % SEEDS))
 
 
-def parse(request: pb.ImageRequest, catalogue: Catalogue) -> Order:
+def parse(request: pb.ImageRequest, catalogue: Catalogue, *, model: str = "", request_id: str = "") -> Order:
     """Check everything of a request but its images, and fill in what it leaves open.
+
+    Args:
+        request: As it came.
+        catalogue: What is on offer.
+        model: The model that paints in place of the one asked for; empty: that one.
+        request_id: The id that was made for it before; empty: none was.
 
     Raises:
         RejectedError: Naming the first bad field.
     """
     _check_length("user_id", request.user_id, MAX_USER_ID_CHARACTERS)
     _check_length("request_id", request.request_id, MAX_REQUEST_ID_CHARACTERS)
-    _check_context(request)
-    model = _parse_model(request.model, catalogue)
+    context = _parse_context(request)
+    painter = _parse_model(model or request.model, catalogue)
+    picture = _parse_picture(request, painter, context)
     output_format, quality = _parse_output(request.output)
     return Order(
-        picture=_parse_picture(request, model, catalogue),
-        model=model,
-        request_id=request.request_id or uuid.uuid4().hex,
+        picture=picture,
+        model=painter,
+        request_id=request.request_id or request_id or uuid.uuid4().hex,
+        user_id=request.user_id,
+        context=context,
         format=output_format,
         quality=quality,
+        upscale=_parse_upscale(request.settings, picture),
         previews=request.previews,
         warnings=_warn(request),
     )
@@ -115,7 +134,22 @@ def check_transition(transition_s: float) -> float:
     return transition_s
 
 
-def _parse_picture(request: pb.ImageRequest, model: ModelDescription, catalogue: Catalogue) -> PictureRequest:
+def check_weight(weight: float) -> float:
+    """Return a live picture's share beside the others'.
+
+    Raises:
+        RejectedError: If it is not `MIN_WEIGHT` to `MAX_WEIGHT`.
+    """
+    if not MIN_WEIGHT <= weight <= MAX_WEIGHT:  # False for NaN as well.
+        raise RejectedError(
+            "weight", f"weight must be a number from {MIN_WEIGHT:g} to {MAX_WEIGHT:g}, got {weight:g}"
+        )
+    return weight
+
+
+def _parse_picture(
+    request: pb.ImageRequest, model: ModelDescription, context: tuple[str, ...]
+) -> PictureRequest:
     prompt = request.prompt.strip()
     if not prompt:
         raise RejectedError("prompt", f"prompt must be 1 to {MAX_PROMPT_CHARACTERS} characters, got none")
@@ -124,11 +158,20 @@ def _parse_picture(request: pb.ImageRequest, model: ModelDescription, catalogue:
     if request.HasField("mask") and not request.HasField("source"):
         raise RejectedError("mask", "mask must come with a source, got no source")
     settings = request.settings
+    style = _parse_name("settings.style", settings.style, STYLES)
+    template = _parse_name("settings.template", settings.template, TEMPLATES)
     return PictureRequest(
-        prompt=prompt,
+        prompt=compose(
+            prompt,
+            context=context,
+            template=TEMPLATES[template] if template else None,
+            # Of a painter the style is painted, not said.
+            style=STYLES[style] if style and model.is_neural else None,
+            model_template=model.prompt_template,
+        ),
         negative_prompt=request.negative_prompt.strip(),
         model=model.name,
-        style=_parse_style(settings.style, catalogue),
+        style=style,
         width=_parse_size("width", settings, model, model.default_width),
         height=_parse_size("height", settings, model, model.default_height),
         steps=_parse_steps(settings, model),
@@ -140,14 +183,14 @@ def _parse_picture(request: pb.ImageRequest, model: ModelDescription, catalogue:
 
 def _parse_model(name: str, catalogue: Catalogue) -> ModelDescription:
     try:
-        return catalogue.models[name or catalogue.default_model]
+        return catalogue.models[catalogue.aliases.get(name, name) or catalogue.default_model]
     except KeyError:
         raise RejectedError("model", _refuse_name("model", name, catalogue.models)) from None
 
 
-def _parse_style(name: str, catalogue: Catalogue) -> str:
-    if name and name not in catalogue.styles:
-        raise RejectedError("settings.style", _refuse_name("settings.style", name, catalogue.styles))
+def _parse_name(field: str, name: str, offered: Mapping[str, object]) -> str:
+    if name and name not in offered:
+        raise RejectedError(field, _refuse_name(field, name, offered))
     return name
 
 
@@ -205,6 +248,21 @@ def _parse_strength(settings: pb.ImageSettings) -> float:
     return strength
 
 
+def _parse_upscale(settings: pb.ImageSettings, picture: PictureRequest) -> int:
+    field = "settings.upscale"
+    if not settings.HasField("upscale"):
+        return 1
+    factor = settings.upscale
+    if factor not in UPSCALE_FACTORS:
+        raise RejectedError(field, f"{field} must be 1, 2 or 4, got {factor}")
+    width, height = picture.width * factor, picture.height * factor
+    if max(width, height) > MAX_SIZE_PX:
+        raise RejectedError(
+            field, f"{field} must make no side longer than {MAX_SIZE_PX} pixels, got {width} x {height}"
+        )
+    return factor
+
+
 def _parse_output(output: pb.OutputSettings) -> tuple[Format, int]:
     wanted = output.format or "jpeg"
     for known in FORMATS:
@@ -219,23 +277,21 @@ def _parse_output(output: pb.OutputSettings) -> tuple[Format, int]:
     return known, _check_whole("output.quality", output.quality, 1, 100)
 
 
-def _check_context(request: pb.ImageRequest) -> None:
+def _parse_context(request: pb.ImageRequest) -> tuple[str, ...]:
     if len(request.context) > MAX_CONTEXT_TURNS:
         raise RejectedError(
             "context", f"context must be at most {MAX_CONTEXT_TURNS} turns, got {len(request.context)}"
         )
     for turn in request.context:
         _check_length("context", turn, MAX_PROMPT_CHARACTERS)
+    return tuple(turn.strip() for turn in request.context if turn.strip())
 
 
 def _warn(request: pb.ImageRequest) -> tuple[str, ...]:
-    """Tell what no engine behind this interface can use; engines tell their own."""
-    warnings = []
-    if request.context:
-        warnings.append("context was not used: pictures are painted from the prompt alone")
+    """Tell what no model could use; each engine tells what its own cannot."""
     if request.settings.HasField("strength") and not request.HasField("source"):
-        warnings.append("settings.strength was not used: there is no source")
-    return tuple(warnings)
+        return ("settings.strength was not used: there is no source",)
+    return ()
 
 
 def _check_length(field: str, text: str, limit: int) -> None:

@@ -1,36 +1,43 @@
-"""Everybody's pictures through one engine, step by step.
+"""Everybody's pictures through the loaded models, step by step.
 
-Each tick takes unfinished pictures of all callers in turn, as many as the engine carries, and
-advances them by one step in the engine's own thread: one hop a tick, whatever it begins, steps
-and finishes. Knows no request, no encoding and no transport. The one rule: between two ticks
-everything happens synchronously on the event loop, so nothing here needs a lock.
+Each tick takes unfinished pictures of all callers in turn, as many of one kind as a step is worth,
+and advances them by one step in the engines' own thread: one hop a tick, whatever it begins, steps
+and finishes. Nothing ever waits for more to come: what arrives during a tick shares the next one.
+Knows no request's fields, no encoding and no transport. The one rule: between two ticks everything
+happens synchronously on the event loop, so nothing here needs a lock.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from typing import NoReturn
+from typing import NoReturn, TypeVar
+from weakref import WeakValueDictionary
 
 import structlog
 
-from inference.engine import Engine, PaintingFailedError, Pixels, RejectedError, Run, Timeline
-from inference.errors import BusyError, StoppingError, first_error
+from inference.cost import CostTable
+from inference.engine import EngineError
+from inference.errors import BusyError, CancelledByIdError, LateError, StoppingError, first_error
 from inference.pace import Pace
+from inference.scheduling.batch import choose
+from inference.scheduling.errands import Errands
+from inference.scheduling.failures import Failures
+from inference.scheduling.fairness import Caller, FairQueue
+from inference.scheduling.jobs import Job, OnStep, Painted, Slot, Take, Work
+from inference.scheduling.observer import NullObserver, Observer
+from inference.scheduling.rates import Rates
+from inference.scheduling.ticks import Advance, Clock, Tick, run_tick
 
+
+__all__ = ["Caller", "Observer", "OnStep", "Painted", "Scheduler", "Slot", "Take", "Work", "scheduling"]
+
+T = TypeVar("T")
 
 DEFAULT_MAX_WAITING = 64
-
-# Failures of the engine are logged with their traceback at most this often, seconds: a broken
-# engine fails at every frame.
-FAILURE_LOG_INTERVAL_S = 10.0
 
 # What a refused caller is told to wait, milliseconds: at least so that it does not spin, at most so
 # that it notices when the rush is over.
@@ -39,77 +46,34 @@ MIN_RETRY_MS, MAX_RETRY_MS = 100, 60_000
 # What a refused caller is told while nothing has been painted yet, milliseconds.
 UNKNOWN_RETRY_MS = 1000
 
-OnStep = Callable[[int, int, Pixels | None], None]
-"""Called on the event loop after each step: steps done, steps in all, the preview if asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Painted:
-    """A finished picture and what it took."""
-
-    pixels: Pixels
-    queued_s: float  # seconds until the engine took it up
-    painted_s: float  # seconds from then until it was finished
-    finished_ms: float  # Unix milliseconds
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    """One picture on its way. `run` belongs to the engine's thread, the rest to the event loop."""
-
-    timeline: Timeline
-    time_s: float
-    caller: object
-    on_step: OnStep | None
-    previews: bool
-    painted: asyncio.Future[Painted]
-    submitted_at: float
-    begun_at: float = 0.0
-    busy_s: float = 0.0  # its share of the engine's time
-    run: Run | None = None
-
-    @property
-    def model(self) -> str:
-        return self.timeline.current(self.time_s).request.model
-
-
-@dataclass(slots=True)
-class _Advance:
-    """What one tick did to one job: failed, finished, or one step further."""
-
-    job: _Job
-    step: int = 0
-    total_steps: int = 0
-    pixels: Pixels | None = None
-    preview: Pixels | None = None
-    error: Exception | None = None
-
-
-@dataclass(slots=True)
-class _Tick:
-    advances: list[_Advance] = field(default_factory=list)
-    begun_at: float = 0.0
-    ended_at: float = 0.0
-
 
 class Scheduler:
-    """Shares one engine among callers; made by `scheduling`, which owns its task and thread."""
+    """Shares the engines among callers; made by `scheduling`, which owns its task and thread."""
 
-    def __init__(self, engine: Engine, *, max_waiting: int = DEFAULT_MAX_WAITING) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        *,
+        max_waiting: int = DEFAULT_MAX_WAITING,
+        observer: Observer | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
         self._max_waiting = max_waiting
+        self._observer: Observer = observer or NullObserver()
+        self._clock = clock
         self._admitted = 0  # pictures
-        # Callers in the order in which they are served next, each with its pictures, oldest first.
-        self._callers: dict[object, deque[_Job]] = {}
+        self._queue: FairQueue[Job] = FairQueue()
+        self._users: WeakValueDictionary[str, Caller] = WeakValueDictionary()
+        self._named: dict[str, list[Job]] = {}  # by request id
+        self._errands = Errands()
         self._work = asyncio.Event()
         self._stopping = False
-        self._pace = Pace()
-        self._paces: dict[str, Pace] = {}
-        self._failures = 0  # not logged yet
-        self._failure_logged_at = -math.inf
+        self._costs = CostTable()
+        self._rates = Rates()
+        self._paces: dict[str, Pace] = {}  # by model; as many as the catalogue has
+        self._failures = Failures()
         # Instants are wall time at the start, moved on by the monotonic clock: a corrected clock
         # must not make pictures older than the ones before them.
-        self._epoch_s = time.time() - time.monotonic()
+        self._epoch_s = time.time() - clock()
 
     @property
     def max_waiting(self) -> int:
@@ -119,11 +83,29 @@ class Scheduler:
     @property
     def unfinished(self) -> int:
         """How many pictures wait or are being painted."""
-        return sum(len(jobs) for jobs in self._callers.values())
+        return len(self._queue)
 
     def megapixels_per_s(self, model: str) -> float:
         """Tell how fast a model has painted so far; 0 where it has not."""
         return self._paces[model].megapixels_per_s if model in self._paces else 0.0
+
+    def step_times(self, model: str) -> dict[int, float]:
+        """Tell the mean seconds of a step by its bucket, of the size that a loaded model painted last."""
+        cost = self._costs.newest(model)
+        return cost.step_times if cost else {}
+
+    def sustainable_fps(self, caller: Caller) -> float:
+        """Tell what rate a caller can have beside those who are active now, by weight; 0 unknown."""
+        return self._rates.sustainable_fps(caller, self._clock())
+
+    def caller(self, user_id: str) -> Caller:
+        """Return the caller of a user: the same as long as anybody holds it; for "" a new one."""
+        if not user_id:
+            return Caller()
+        caller = self._users.get(user_id)
+        if caller is None:
+            caller = self._users[user_id] = Caller()
+        return caller
 
     @contextmanager
     def admit(self, pictures: int) -> Iterator[None]:
@@ -141,198 +123,241 @@ class Scheduler:
             self._admitted -= pictures
 
     def _retry_after_ms(self) -> int:
-        rounds = math.ceil(self._admitted / self._engine.max_batch)
-        expected_ms = self._pace.picture_s * 1000.0 * rounds or UNKNOWN_RETRY_MS
+        """Tell when all that is under way will be done, as far as the costs are known."""
+        expected_ms = 1000.0 * sum(self._expect_s(job) for job in self._queue) or UNKNOWN_RETRY_MS
         return int(min(max(expected_ms, MIN_RETRY_MS), MAX_RETRY_MS))
+
+    def _expect_s(self, job: Job) -> float:
+        cost = self._costs.get(job.look().engine, job.key)
+        return job.steps_left * job.rows * cost.row_s(self._clock()) + cost.picture_s
 
     async def paint(
         self,
-        timeline: Timeline,
+        take: Take | Work,
         time_s: float = 0.0,
         *,
-        caller: object,
+        caller: Caller,
         on_step: OnStep | None = None,
         previews: bool = False,
+        deadline_at: float | None = None,
+        request_id: str = "",
     ) -> Painted:
         """Paint the picture of a timeline at a time.
 
         Args:
-            timeline: What is painted.
+            take: What is painted, or what tells it when the picture is taken up; see `Slot`.
             time_s: When, seconds of the timeline.
             caller: Who is served in turn with the others; one caller's pictures go in order.
             on_step: See `OnStep`; must not raise.
             previews: Whether `on_step` wants previews.
+            deadline_at: The latest that it may be finished, seconds of the event loop's clock.
+            request_id: What `cancel` knows it by; need not be unique.
 
         Raises:
             EngineError: If the engine refuses or fails.
+            LateError: If the deadline passes first.
+            CancelledByIdError: If it was cancelled by its id.
             StoppingError: If the service ends first.
 
         Cancellation:
-            Gives the picture up between two steps; a step that runs ends, and nobody else's
-            picture is touched.
+            Gives the picture up between two steps, as a deadline and `cancel` do; a step that runs
+            ends, and nobody else's picture is touched.
         """
         if self._stopping:
             raise StoppingError
-        painted: asyncio.Future[Painted] = asyncio.get_running_loop().create_future()
-        job = _Job(timeline, time_s, caller, on_step, previews, painted, time.monotonic())
-        self._callers.setdefault(caller, deque()).append(job)
-        self._work.set()
+        loop = asyncio.get_running_loop()
+        painted: asyncio.Future[Painted] = loop.create_future()
+        job = Job(take, time_s, caller, painted, self._clock(), on_step=on_step, previews=previews)
         try:
-            return await painted
+            with self._deadline(job, deadline_at), self._name(job, request_id):
+                self._queue.add(caller, job)
+                self._rates.see(caller, job.submitted_at)
+                self._work.set()
+                return await painted
+        except (asyncio.CancelledError, CancelledByIdError):
+            self._observer.on_given_up("cancelled")
+            raise
+        except LateError:
+            self._observer.on_given_up("deadline")
+            raise
+        except EngineError:
+            self._observer.on_given_up("failed")
+            raise
         finally:
-            self._drop(job)
+            self._queue.drop(caller, job)
 
-    def _drop(self, job: _Job) -> None:
-        jobs = self._callers.get(job.caller)
-        if jobs is not None and job in jobs:
+    @contextmanager
+    def _deadline(self, job: Job, deadline_at: float | None) -> Iterator[None]:
+        if deadline_at is None:
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        if deadline_at <= loop.time():
+            raise LateError
+        late = loop.call_at(deadline_at, self._give_up, job, LateError())
+        try:
+            yield
+        finally:
+            late.cancel()
+
+    @contextmanager
+    def _name(self, job: Job, request_id: str) -> Iterator[None]:
+        if not request_id:
+            yield
+            return
+        jobs = self._named.setdefault(request_id, [])
+        jobs.append(job)
+        try:
+            yield
+        finally:
             jobs.remove(job)
             if not jobs:
-                del self._callers[job.caller]
+                del self._named[request_id]
 
-    def _choose(self) -> list[_Job]:
-        """Take what the next tick advances: one of each caller in turn, then each one's second, ..."""
-        room = self._engine.max_batch
-        chosen: list[_Job] = []
-        depth = 0
-        while len(chosen) < room:
-            layer = [jobs[depth] for jobs in self._callers.values() if len(jobs) > depth]
-            if not layer:
-                break
-            chosen += layer[: room - len(chosen)]
-            depth += 1
-        # Whoever was served goes behind whoever was not.
-        for caller in dict.fromkeys(job.caller for job in chosen):
-            self._callers[caller] = self._callers.pop(caller)
-        return chosen
+    def cancel(self, request_id: str) -> int:
+        """Cancel the pictures of a request: those that wait at once, the others after the step that runs.
+
+        Returns:
+            How many; 0 where there are none any more.
+        """
+        jobs = self._named.get(request_id, [])
+        return sum(self._give_up(job, CancelledByIdError(request_id)) for job in jobs)
+
+    def _give_up(self, job: Job, error: Exception) -> bool:
+        self._queue.drop(job.caller, job)
+        return job.fail(error)
+
+    async def between_ticks(self, work: Callable[[], T]) -> T:
+        """Run something in the engines' thread between two ticks; of several, a tick comes between two.
+
+        Raises:
+            Exception: What the work raises.
+            StoppingError: If the service ends first.
+
+        Cancellation:
+            Work that has not begun is dropped; work that runs ends, and its result is lost.
+        """
+        if self._stopping:
+            raise StoppingError
+        done = self._errands.add(work)
+        self._work.set()
+        return await done
 
     async def tick_forever(self, thread: ThreadPoolExecutor) -> NoReturn:
         """Paint whatever is there, without ever waiting for more.
 
         Args:
-            thread: The engine's own, of one thread.
+            thread: The engines' own, of one thread.
         """
-        loop = asyncio.get_running_loop()
-        while True:
-            chosen = self._choose()
-            if not chosen:
-                self._work.clear()
-                await self._work.wait()
-                continue
-            self._settle(await loop.run_in_executor(thread, self._tick, chosen))
+        try:
+            while True:
+                await self._errands.run_next(thread)
+                if not await self._run_tick(thread) and not self._errands:
+                    self._work.clear()
+                    await self._work.wait()
+        finally:
+            self.close()
 
-    def _tick(self, chosen: list[_Job]) -> _Tick:
-        """Advance each of the jobs by one step. Runs in the engine's thread."""
-        tick = _Tick(begun_at=time.monotonic())
-        running: list[_Advance] = []
-        for job in chosen:
-            advance = _Advance(job)
-            tick.advances.append(advance)
-            # Given up since it was chosen: spend nothing on it.
-            if not job.painted.done() and _guard([advance], partial(self._begin, job)):
-                running.append(advance)
-        runs = [advance.job.run for advance in running if advance.job.run is not None]
-        if runs and _guard(running, partial(self._engine.step, runs)):
-            for advance in running:
-                _guard([advance], partial(self._look, advance))
-        tick.ended_at = time.monotonic()
-        return tick
+    async def _run_tick(self, thread: ThreadPoolExecutor) -> bool:
+        """Do one tick; False where there is nothing to do."""
+        began_at = self._clock()
+        tick = choose(self._queue, self._costs, began_at)
+        if tick is None:
+            return False
+        chosen_at = self._clock()
+        await asyncio.get_running_loop().run_in_executor(thread, run_tick, tick, self._clock)
+        settling_at = self._clock()
+        self._settle(tick)
+        seconds = tick.ended_at - tick.begun_at
+        own_s = (chosen_at - began_at) + (seconds - tick.engine_s) + (self._clock() - settling_at)
+        self._observer.on_tick(tick.engine.model.name, tick.rows, tick.bucket, seconds, own_s)
+        return True
 
-    def _begin(self, job: _Job) -> None:
-        if job.run is None:
-            job.run = self._engine.begin(job.timeline, job.time_s)
-
-    def _look(self, advance: _Advance) -> None:
-        job, run = advance.job, advance.job.run
-        assert run is not None
-        advance.step, advance.total_steps = run.step, run.total_steps
-        if run.step >= run.total_steps:
-            advance.pixels = self._engine.finish(run)
-        elif job.previews:
-            advance.preview = self._engine.preview(run)
-
-    def _settle(self, tick: _Tick) -> None:
+    def _settle(self, tick: Tick) -> None:
         """Tell everybody what a tick did to their pictures. Runs on the event loop."""
-        spent = sum(_cost(advance.job) for advance in tick.advances)
+        if tick.out_of_memory is not None:
+            limit = tick.cost.limit(tick.bucket, tick.ended_at)
+            structlog.get_logger("inference").warning(
+                "step_too_large", model=tick.engine.model.name, rows=tick.bucket, limit=limit
+            )
+        elif tick.rows:
+            tick.cost.add_step(tick.bucket, tick.step_s, tick.ended_at)
+        self._charge(tick)
         for advance in tick.advances:
             job = advance.job
-            job.begun_at = job.begun_at or tick.begun_at
-            job.busy_s += (tick.ended_at - tick.begun_at) * _cost(job) / spent
+            if job.begun_at is None:
+                job.begun_at = tick.begun_at
             if job.painted.done():
                 continue
             if advance.error is not None:
-                self._drop(job)
-                job.painted.set_exception(self._translate(advance.error))
+                self._give_up(job, self._failures.translate(advance.error))
+                continue
+            if tick.out_of_memory is not None:
                 continue
             if job.on_step is not None:
                 job.on_step(advance.step, advance.total_steps, advance.preview)
             if advance.pixels is not None:
-                self._drop(job)
-                self._finish(job, advance.pixels, tick.ended_at)
+                self._finish(advance, tick)
 
-    def _finish(self, job: _Job, pixels: Pixels, ended_at: float) -> None:
-        size_px = pixels.shape[0] * pixels.shape[1]
-        self._pace.add(size_px, job.busy_s)
-        self._paces.setdefault(job.model, Pace()).add(size_px, job.busy_s)
-        job.painted.set_result(
-            Painted(
-                pixels=pixels,
-                queued_s=job.begun_at - job.submitted_at,
-                painted_s=ended_at - job.begun_at,
-                finished_ms=(self._epoch_s + ended_at) * 1000.0,
-            )
+    def _charge(self, tick: Tick) -> None:
+        row_s = tick.step_s / max(tick.rows, 1)
+        charges: dict[Caller, float] = {}
+        for advance in tick.advances:
+            job = advance.job
+            job.extra_s += advance.extra_s
+            share_s = advance.extra_s + row_s * advance.rows
+            job.busy_s += share_s
+            charges[job.caller] = charges.get(job.caller, 0.0) + share_s
+        for caller, seconds in charges.items():
+            self._queue.charge(caller, seconds)
+
+    def _finish(self, advance: Advance, tick: Tick) -> None:
+        job, pixels = advance.job, advance.pixels
+        assert pixels is not None
+        assert job.begun_at is not None
+        self._queue.drop(job.caller, job)
+        model = tick.engine.model.name
+        self._paces.setdefault(model, Pace()).add(pixels.shape[0] * pixels.shape[1], job.busy_s)
+        tick.cost.add_picture(job.extra_s)
+        self._rates.add_picture(job.caller, tick.cost, job.rows, advance.total_steps, tick.ended_at)
+        painted = Painted(
+            pixels=pixels,
+            work=job.look(),
+            queued_s=job.begun_at - job.submitted_at,
+            painted_s=tick.ended_at - job.begun_at,
+            finished_ms=(self._epoch_s + tick.ended_at) * 1000.0,
+            stage_s=advance.stage_s,
+            warnings=advance.warnings,
         )
-
-    def _translate(self, error: Exception) -> Exception:
-        """Make what a caller is told: a new error for each, since each is raised in its own task."""
-        if isinstance(error, RejectedError):
-            return RejectedError(error.field, str(error))
-        self._log_failure(error)
-        if isinstance(error, PaintingFailedError):
-            return PaintingFailedError(str(error))
-        return PaintingFailedError(f"the engine failed: {type(error).__name__}: {error}")
-
-    def _log_failure(self, error: Exception) -> None:
-        self._failures += 1
-        now = time.monotonic()
-        if now - self._failure_logged_at >= FAILURE_LOG_INTERVAL_S:
-            log = structlog.get_logger("inference")
-            log.error("painting_failed", pictures=self._failures, exc_info=error)
-            self._failures, self._failure_logged_at = 0, now
+        self._observer.on_painted(model, painted.queued_s, painted.painted_s)
+        job.painted.set_result(painted)
 
     def close(self) -> None:
         """Give up whatever is unfinished and take nothing more."""
         self._stopping = True
-        for jobs in list(self._callers.values()):
-            for job in jobs:
-                if not job.painted.done():
-                    job.painted.set_exception(StoppingError())
-        self._callers.clear()
-
-
-def _guard(advances: list[_Advance], work: Callable[[], None]) -> bool:
-    """Do some of the engine's work; what it raises becomes the end of these jobs only."""
-    try:
-        work()
-    except Exception as exc:  # noqa: BLE001 - an engine's bug costs its pictures, never the service.
-        for advance in advances:
-            advance.error = exc
-        return False
-    return True
-
-
-def _cost(job: _Job) -> int:
-    """Weigh a job against the others of its tick: by its pixels."""
-    request = job.timeline.current(job.time_s).request
-    return request.width * request.height
+        for job in self._queue:
+            job.fail(StoppingError())
+        self._queue.clear()
+        self._errands.close()
 
 
 @asynccontextmanager
-async def scheduling(engine: Engine, *, max_waiting: int = DEFAULT_MAX_WAITING) -> AsyncIterator[Scheduler]:
-    """Run a scheduler, its task and its engine's thread.
+async def scheduling(
+    *,
+    max_waiting: int = DEFAULT_MAX_WAITING,
+    observer: Observer | None = None,
+    clock: Clock = time.monotonic,
+) -> AsyncIterator[Scheduler]:
+    """Run a scheduler, its task and the engines' thread.
 
     A scheduler that dies of a bug cancels the body, and raises what it died of.
+
+    Args:
+        max_waiting: See `Scheduler.admit`.
+        observer: What is told of ticks and pictures.
+        clock: What the engines' time is measured with; deadlines go by the event loop's own.
     """
-    scheduler = Scheduler(engine, max_waiting=max_waiting)
+    scheduler = Scheduler(max_waiting=max_waiting, observer=observer, clock=clock)
     thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
     try:
         with first_error():

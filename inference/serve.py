@@ -1,7 +1,8 @@
-"""The service's life: take the address, make the engine, serve, stop gracefully.
+"""The service's life: find out what can paint, take the address, serve, stop gracefully.
 
-A stop takes nothing new, tells the health checkers, ends the live pictures and lets the other
-calls finish within the grace period.
+It listens before any weights are loaded: the default model's load begins at the start, in the
+background, and who asks meanwhile waits for it. A stop takes nothing new, tells the health checkers,
+ends the live pictures and lets the other calls finish within the grace period.
 """
 
 from __future__ import annotations
@@ -12,22 +13,29 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import NoReturn
 
 import structlog
 from grpc import aio
-from grpc_health.v1 import health_pb2_grpc  # type: ignore[import-untyped]  # It carries no types.
+from grpc_health.v1 import health, health_pb2_grpc  # type: ignore[import-untyped]  # It carries no types.
 
 from inference.core import Core, running_core
 from inference.encode import ENCODER
-from inference.engine import Engine
-from inference.errors import first_error
-from inference.health import HealthServicer
+from inference.engines import Equipment, equip
+from inference.errors import ConfigurationError, first_error
+from inference.health import NAMES, HealthServicer
 from inference.listening import Address, bound
 from inference.logs import COUNTS_INTERVAL_S
-from inference.service import ImageGenerationService
+from inference.metrics import Metrics, serving_metrics
+from inference.models.catalogue import built_in, read_catalogue
+from inference.models.entry import CatalogueEntry
+from inference.models.house import ModelHouse, keeping_models
+from inference.models.weights import WeightStore
+from inference.scheduler import Scheduler
+from inference.service import CountCall, ImageGenerationService
 from inference.settings import Settings
 from protos import psyche_inference_v1_pb2_grpc as pb_grpc
 
@@ -50,19 +58,23 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 )
 
 
-def make_engine(settings: Settings) -> Engine:
-    """Make the engine that the settings name."""
-    # "auto" is the best that can run here; there is one so far.
-    from inference.procedural import ProceduralEngine
-
-    return ProceduralEngine()
-
-
 @asynccontextmanager
 async def running_server(
-    core: Core, address: Address, *, grace_period_s: float
+    core: Core,
+    address: Address,
+    *,
+    grace_period_s: float,
+    reflection: bool = False,
+    count_call: CountCall | None = None,
 ) -> AsyncIterator[tuple[Address, ImageGenerationService]]:
     """Serve a core, and stop gracefully when the body ends.
+
+    Args:
+        core: What is served.
+        address: Where.
+        grace_period_s: What calls get to finish when the body ends, seconds.
+        reflection: Whether the contract is told to whoever asks for it.
+        count_call: Is told of each call that ended.
 
     Yields:
         The address as taken, and the servicer.
@@ -74,18 +86,29 @@ async def running_server(
         Stops as gracefully.
     """
     server = aio.server(options=OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
-    service, health = ImageGenerationService(core), HealthServicer()
+    service, health = ImageGenerationService(core, count_call=count_call), HealthServicer()
     pb_grpc.add_ImageGenerationServiceServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    if reflection:
+        _tell_contract(server)
     with bound(address, server.add_insecure_port) as taken:
-        await server.start()
-        await health.start()
-        try:
-            yield taken, service
-        finally:
-            await health.enter_graceful_shutdown()
-            core.stop()
-            await server.stop(grace_period_s)
+        async with health.following(core.house):
+            await server.start()
+            await health.start()
+            try:
+                yield taken, service
+            finally:
+                await health.enter_graceful_shutdown()
+                core.stop()
+                await server.stop(grace_period_s)
+
+
+def _tell_contract(server: aio.Server) -> None:
+    # It carries no types, and is imported where it is wanted.
+    from grpc_reflection.v1alpha import reflection
+
+    names = (NAMES[1], health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
 
 
 async def serve(settings: Settings) -> None:
@@ -95,25 +118,84 @@ async def serve(settings: Settings) -> None:
         ConfigurationError: If the settings do not allow a start.
     """
     log = structlog.get_logger("inference")
-    engine = await asyncio.to_thread(make_engine, settings)
-    limits = {"max_waiting": settings.max_waiting, "encode_threads": settings.encode_threads}
+    entries = _read_entries(settings)
+    weights = WeightStore(
+        settings.model_dir,
+        download=settings.download,
+        max_disk_bytes=settings.max_disk_bytes,
+        is_model_dir_given=settings.is_given("model_dir"),
+    )
+    equipment = await asyncio.to_thread(equip, settings, entries, weights)
+    metrics = Metrics()
     async with (
-        running_core(engine, default_model=settings.model, **limits) as core,
-        running_server(core, settings.address, grace_period_s=settings.grace_period_s) as (taken, service),
+        running_core(
+            partial(_keep_models, settings, entries, weights, equipment),
+            max_waiting=settings.max_waiting,
+            encode_threads=settings.encode_threads,
+            observer=metrics,
+        ) as core,
+        serving_metrics(metrics, core, settings.metrics_port, free_bytes=equipment.free_bytes),
+        running_server(
+            core,
+            settings.address,
+            grace_period_s=settings.grace_period_s,
+            reflection=settings.reflection,
+            count_call=metrics.on_call,
+        ) as (taken, service),
         _reporting(service),
     ):
         with _stop_request(supervised=settings.supervised) as stop:
-            log.info(
-                "serving",
-                address=str(taken),
-                models=[model.name for model in engine.models()],
-                device=engine.device,
-                encoder=ENCODER,
-                pid=os.getpid(),
-            )
+            _tell_start(core, taken, equipment)
+            core.house.preload(core.house.default_model)
             await stop.wait()
         log.info("stopping", unfinished=core.scheduler.unfinished, grace_period_s=settings.grace_period_s)
     log.info("stopped")
+
+
+def _read_entries(settings: Settings) -> tuple[CatalogueEntry, ...]:
+    if settings.catalogue is None:
+        return tuple(built_in().values())
+    try:
+        return tuple(read_catalogue(settings.catalogue).values())
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"--catalogue {exc}") from exc
+
+
+def _keep_models(
+    settings: Settings,
+    entries: Sequence[CatalogueEntry],
+    weights: WeightStore,
+    equipment: Equipment,
+    scheduler: Scheduler,
+) -> AbstractAsyncContextManager[ModelHouse]:
+    return keeping_models(
+        entries,
+        equipment.loaders,
+        scheduler.between_ticks,
+        default_model=equipment.default_model,
+        fallback_model=settings.fallback_model,
+        weights=weights,
+        max_models=settings.max_models,
+        max_bytes=settings.max_model_bytes,
+        idle_unload_s=settings.unload_after_s,
+        cleanup_interval_s=settings.cleanup_interval,
+    )
+
+
+def _tell_start(core: Core, address: Address, equipment: Equipment) -> None:
+    """Log what serves: where, on what device, and which models with the reason for the default one."""
+    house, device = core.house, equipment.device
+    structlog.get_logger("inference").info(
+        "serving",
+        address=str(address),
+        models=list(house.models),
+        default_model=house.default_model,
+        because=equipment.reason,
+        device=device.description if device else "cpu",
+        dtype=device.dtype_name if device else "",
+        encoder=ENCODER,
+        pid=os.getpid(),
+    )
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Literal, NoReturn, Self, get_args, get_origin
 
 from annotated_types import Ge, Le
@@ -41,12 +42,69 @@ class Settings(BaseSettings):
         Field(description="serve others than this machine too, though the calls need no token"),
     ] = False
     engine: Annotated[
-        Literal["auto", "procedural"],
-        Field(description="what paints: auto is the best engine that can run here"),
-    ] = "auto"
+        Literal["auto", "procedural", "turbo"],
+        Field(description="what paints unless a request names a model: auto is sdxl-turbo where its weights, "
+              "torch and an accelerator are there, else the procedural painter; procedural offers nothing "
+              "but the painter"),
+    ] = "auto"  # fmt: skip
     model: Annotated[
-        str, Field(description="the model that requests without one get; empty is the engine's first")
+        str, Field(description="the model that requests without one get; empty leaves it to --engine")
     ] = ""
+    fallback_model: Annotated[
+        str,
+        Field(description="the model that paints instead of one that cannot be loaded, and live pictures "
+              "while theirs is loaded; empty is none"),
+    ] = "procedural"  # fmt: skip
+    catalogue: Annotated[
+        Path | None, Field(description="a TOML file with more models, or other places of the known ones")
+    ] = None
+    model_dir: Annotated[
+        Path, Field(description="the folder of weights: one folder a model, and hub/ for what is downloaded")
+    ] = Path("data/models")
+    max_models: Annotated[
+        int, Field(ge=1, le=64, description="models in memory at once, the painter apart")
+    ] = 2
+    max_model_memory: Annotated[
+        float,
+        Field(ge=0, le=100_000, allow_inf_nan=False, description="memory for models together, GB; 0 is what "
+              "the device has"),
+    ] = 0.0  # fmt: skip
+    max_disk_cache: Annotated[
+        float,
+        Field(ge=0, le=1_000_000, allow_inf_nan=False, description="disk for downloaded weights, GB; beyond "
+              "it those used longest ago go"),
+    ] = 10.0  # fmt: skip
+    cleanup_interval: Annotated[
+        float,
+        Field(ge=1, le=86_400, allow_inf_nan=False, description="seconds between two looks at the disk"),
+    ] = 300.0
+    unload_after_s: Annotated[
+        float,
+        Field(ge=0, le=86_400, allow_inf_nan=False, description="seconds without use after which a model is "
+              "unloaded; 0 is never"),
+    ] = 0.0  # fmt: skip
+    download: Annotated[
+        bool, Field(description="fetch weights that are not on this machine when they are first asked for")
+    ] = True
+    device: Annotated[
+        str, Field(description="where diffusion models run: auto, cpu, cuda, cuda:N or mps")
+    ] = "auto"
+    dtype: Annotated[
+        Literal["auto", "bfloat16", "float16", "float32"],
+        Field(description="in which precision they run; auto is what the device does best, or TORCH_DTYPE"),
+    ] = "auto"
+    acceleration: Annotated[
+        Literal["auto", "none", "graphs", "compile"],
+        Field(description="what is done beforehand to make their steps quick: CUDA graphs or torch.compile"),
+    ] = "auto"
+    reflection: Annotated[
+        bool, Field(description="tell callers the contract, so that tools such as grpcurl need no .proto")
+    ] = False
+    metrics_port: Annotated[
+        int | None,
+        Field(ge=0, le=65535, description="serve Prometheus metrics on this port of 127.0.0.1; 0 is any free "
+              "port"),
+    ] = None  # fmt: skip
     supervised: Annotated[
         bool,
         Field(description="stop when standard input ends, which means that the parent has died"),
@@ -75,6 +133,20 @@ class Settings(BaseSettings):
                 f"--listen must be a loopback address unless --insecure is given, got {address.host!r}"
             )
         return self
+
+    def is_given(self, name: str) -> bool:
+        """Tell whether somebody set a setting, be it to its default."""
+        return name in self.model_fields_set
+
+    @property
+    def max_model_bytes(self) -> int | None:
+        """What models may take in memory together; None: what the device has."""
+        return int(self.max_model_memory * 10**9) or None
+
+    @property
+    def max_disk_bytes(self) -> int:
+        """What downloaded weights may take on disk."""
+        return int(self.max_disk_cache * 10**9)
 
     @property
     def address(self) -> Address:

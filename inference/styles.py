@@ -1,11 +1,15 @@
-"""The styles on offer: what each is, what the painter does for it, and how a prompt says it.
+"""The styles and prompt templates on offer: what each is, and how a prompt says it.
 
-One table for every engine. It knows no engine: the procedural painter looks its own treatment up
-by the style's name, a neural network only needs the template.
+One file to read and to add to, for every engine. A style is how a picture is painted: the procedural
+painter looks its own treatment up by the style's name, a neural network gets the style's words. A
+prompt template is words for both. It knows no engine. What a model is given is put together in this
+order, each around what came before: context, prompt template, style, the model's own template.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -83,3 +87,112 @@ _ALL = (
 
 STYLES: dict[str, Style] = {style.name: style for style in _ALL}
 """Every style by its name, in the order in which people see them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTemplate:
+    """Words that are put around a prompt.
+
+    Attributes:
+        name: What requests carry.
+        description: One line for people.
+        template: With ``{prompt}`` in it, and ``{context}`` in the one that joins the context.
+    """
+
+    name: str
+    description: str
+    template: str
+
+    def prompt(self, prompt: str, context: Sequence[str] = ()) -> str:
+        """Return the prompt with the template's words around it.
+
+        Args:
+            prompt: What was asked for.
+            context: Earlier turns, oldest first. They are joined newest first: who cuts a prompt
+                that is too long cuts its end.
+        """
+        words = {"{prompt}": prompt, "{context}": ", ".join(reversed(context))}
+        # In one go: a prompt may hold "{context}" itself.
+        return _PLACE.sub(lambda found: words[found[0]], self.template)
+
+
+_PLACE = re.compile(r"\{(?:prompt|context)\}")
+
+CONTEXT = PromptTemplate(
+    "context",
+    "How earlier turns join the prompt; used by itself where a request brings context",
+    "{prompt}, {context}",
+)
+
+_TEMPLATES = (
+    CONTEXT,
+    PromptTemplate(
+        "detailed",
+        "More of everything: fine detail, depth and light",
+        "{prompt}, intricate details, rich textures, depth, beautiful light, sharp focus",
+    ),
+    PromptTemplate(
+        "photo",
+        "As if photographed: a real place in natural light",
+        "photograph of {prompt}, natural light, 35mm lens, realistic, high detail",
+    ),
+    PromptTemplate(
+        "cinematic",
+        "A still from a film: wide, graded and dramatic",
+        "cinematic still of {prompt}, wide shot, dramatic light, colour graded, shallow depth of field",
+    ),
+    PromptTemplate(
+        "portrait",
+        "One face or figure in the middle, the rest out of focus",
+        "portrait of {prompt}, centred, detailed face, soft rim light, blurred background",
+    ),
+    PromptTemplate(
+        "game-scenery",
+        "A background for a game: a clear view, no people, no writing",
+        "{prompt}, video game environment concept art, wide establishing view, layered depth, no people",
+    ),
+    PromptTemplate(
+        "game-item",
+        "A single thing for a game, on a plain background",
+        "{prompt}, single game item, centred, plain background, clean silhouette, icon",
+    ),
+    PromptTemplate(
+        "storybook",
+        "A page of a picture book: warm and friendly",
+        "{prompt}, storybook illustration, warm colours, soft edges, whimsical",
+    ),
+    PromptTemplate(
+        "wallpaper",
+        "Calm and wide, with room for what stands before it",
+        "{prompt}, wide calm composition, open space, harmonious colours, no text",
+    ),
+)
+
+TEMPLATES: dict[str, PromptTemplate] = {template.name: template for template in _TEMPLATES}
+"""Every prompt template by its name, in the order in which people see them."""
+
+
+def compose(
+    prompt: str,
+    *,
+    context: Sequence[str] = (),
+    template: PromptTemplate | None = None,
+    style: Style | None = None,
+    model_template: str = "{prompt}",
+) -> str:
+    """Put the whole prompt together, from the inside out.
+
+    Args:
+        prompt: What was asked for.
+        context: Earlier turns, oldest first.
+        template: The prompt template; None or `CONTEXT`: none beside the context.
+        style: Whose words are added; None where the style is painted, or there is none.
+        model_template: What the model needs around every prompt, with ``{prompt}`` in it.
+    """
+    if context:
+        prompt = CONTEXT.prompt(prompt, context)
+    if template is not None and template is not CONTEXT:
+        prompt = template.prompt(prompt)
+    if style is not None:
+        prompt = style.prompt(prompt)
+    return model_template.replace("{prompt}", prompt)

@@ -45,7 +45,9 @@ class ImageRequest(_message.Message):
     model: _builtins.str
     """A model's name from GetImageModels; empty: the service's default."""
     user_id: _builtins.str
-    """Who asks, for per-user fairness later; at most 128 characters, told to nobody."""
+    """Who asks: all requests of one user together get one caller's share of the engine. Empty: a caller of
+    its own. At most 128 characters, told to nobody.
+    """
     negative_prompt: _builtins.str
     """What to avoid: at most 2,000 characters. A model that cannot use it says so in `warnings`."""
     request_id: _builtins.str
@@ -58,7 +60,9 @@ class ImageRequest(_message.Message):
     def settings(self) -> Global___ImageSettings: ...
     @_builtins.property
     def context(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Earlier turns of a conversation that the prompt belongs to; at most 16 of 2,000 characters."""
+        """Earlier turns of a conversation that the prompt belongs to; at most 16 of 2,000 characters. They join
+        the prompt by the template "context", and the metadata tells what came of it.
+        """
 
     @_builtins.property
     def source(self) -> Global___SourceImage:
@@ -106,6 +110,8 @@ class ImageSettings(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     STYLE_FIELD_NUMBER: _builtins.int
     STRENGTH_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    UPSCALE_FIELD_NUMBER: _builtins.int
     width: _builtins.int
     """Pixels, 64 to 4096, a multiple of 8; unset: the model's default."""
     height: _builtins.int
@@ -119,6 +125,12 @@ class ImageSettings(_message.Message):
     """A style's name from GetImageModels; empty: none."""
     strength: _builtins.float
     """How much of `source` is repainted: above 0 (almost nothing) to 1 (all of it). Unset: 0.6."""
+    template: _builtins.str
+    """A prompt template's name from GetImageModels; empty: none."""
+    upscale: _builtins.int
+    """How many times larger the picture is made after it was painted: 1 (also when unset), 2 or 4. No side
+    may become longer than 4096 pixels.
+    """
     def __init__(
         self,
         *,
@@ -129,10 +141,12 @@ class ImageSettings(_message.Message):
         seed: _builtins.int | None = ...,
         style: _builtins.str | None = ...,
         strength: _builtins.float | None = ...,
+        template: _builtins.str | None = ...,
+        upscale: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_guidance_scale", b"_guidance_scale", "_height", b"_height", "_seed", b"_seed", "_steps", b"_steps", "_strength", b"_strength", "_style", b"_style", "_width", b"_width", "guidance_scale", b"guidance_scale", "height", b"height", "seed", b"seed", "steps", b"steps", "strength", b"strength", "style", b"style", "width", b"width"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_guidance_scale", b"_guidance_scale", "_height", b"_height", "_seed", b"_seed", "_steps", b"_steps", "_strength", b"_strength", "_style", b"_style", "_template", b"_template", "_upscale", b"_upscale", "_width", b"_width", "guidance_scale", b"guidance_scale", "height", b"height", "seed", b"seed", "steps", b"steps", "strength", b"strength", "style", b"style", "template", b"template", "upscale", b"upscale", "width", b"width"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_guidance_scale", b"_guidance_scale", "_height", b"_height", "_seed", b"_seed", "_steps", b"_steps", "_strength", b"_strength", "_style", b"_style", "_width", b"_width", "guidance_scale", b"guidance_scale", "height", b"height", "seed", b"seed", "steps", b"steps", "strength", b"strength", "style", b"style", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_guidance_scale", b"_guidance_scale", "_height", b"_height", "_seed", b"_seed", "_steps", b"_steps", "_strength", b"_strength", "_style", b"_style", "_template", b"_template", "_upscale", b"_upscale", "_width", b"_width", "guidance_scale", b"guidance_scale", "height", b"height", "seed", b"seed", "steps", b"steps", "strength", b"strength", "style", b"style", "template", b"template", "upscale", b"upscale", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__guidance_scale: _TypeAlias = _typing.Literal["guidance_scale"]  # noqa: Y015
     _WhichOneofArgType__guidance_scale: _TypeAlias = _typing.Literal["_guidance_scale", b"_guidance_scale"]  # noqa: Y015
@@ -146,6 +160,10 @@ class ImageSettings(_message.Message):
     _WhichOneofArgType__strength: _TypeAlias = _typing.Literal["_strength", b"_strength"]  # noqa: Y015
     _WhichOneofReturnType__style: _TypeAlias = _typing.Literal["style"]  # noqa: Y015
     _WhichOneofArgType__style: _TypeAlias = _typing.Literal["_style", b"_style"]  # noqa: Y015
+    _WhichOneofReturnType__template: _TypeAlias = _typing.Literal["template"]  # noqa: Y015
+    _WhichOneofArgType__template: _TypeAlias = _typing.Literal["_template", b"_template"]  # noqa: Y015
+    _WhichOneofReturnType__upscale: _TypeAlias = _typing.Literal["upscale"]  # noqa: Y015
+    _WhichOneofArgType__upscale: _TypeAlias = _typing.Literal["_upscale", b"_upscale"]  # noqa: Y015
     _WhichOneofReturnType__width: _TypeAlias = _typing.Literal["width"]  # noqa: Y015
     _WhichOneofArgType__width: _TypeAlias = _typing.Literal["_width", b"_width"]  # noqa: Y015
     @_typing.overload
@@ -160,6 +178,10 @@ class ImageSettings(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__strength) -> _WhichOneofReturnType__strength | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__style) -> _WhichOneofReturnType__style | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__template) -> _WhichOneofReturnType__template | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__upscale) -> _WhichOneofReturnType__upscale | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__width) -> _WhichOneofReturnType__width | None: ...
 
@@ -255,6 +277,26 @@ Global___ImageResponse: _TypeAlias = ImageResponse  # noqa: Y015
 class GenerationMetadata(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class StageMsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     MODEL_FIELD_NUMBER: _builtins.int
     ENGINE_FIELD_NUMBER: _builtins.int
     IS_NEURAL_FIELD_NUMBER: _builtins.int
@@ -269,6 +311,11 @@ class GenerationMetadata(_message.Message):
     PAINTED_FOR_MS_FIELD_NUMBER: _builtins.int
     ENCODED_FOR_MS_FIELD_NUMBER: _builtins.int
     FINISHED_MS_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    STAGE_MS_FIELD_NUMBER: _builtins.int
+    UPSCALER_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model that painted, by its name in GetImageModels."""
     engine: _builtins.str
@@ -286,9 +333,25 @@ class GenerationMetadata(_message.Message):
     encoded_for_ms: _builtins.float
     finished_ms: _builtins.float
     """When the picture was finished, before it was encoded: Unix milliseconds."""
+    prompt: _builtins.str
+    """What the model was given: the prompt with its context, templates and style, as far as they are words."""
+    upscaler: _builtins.str
+    """What made the picture larger: "lanczos" or an upscaler's name; empty: nothing did."""
+    device: _builtins.str
+    """Where it was painted: "cpu", "cuda:0", ..."""
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What was asked for and could not be used, one sentence each."""
+
+    @_builtins.property
+    def context(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The turns of the request's context that went into it."""
+
+    @_builtins.property
+    def stage_ms(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Milliseconds by stage: "load" (waited for the model), "text", "source", "denoise", "decode", "upscale",
+        and whatever else an engine tells. A stage that was not needed is absent.
+        """
 
     def __init__(
         self,
@@ -307,10 +370,15 @@ class GenerationMetadata(_message.Message):
         painted_for_ms: _builtins.float = ...,
         encoded_for_ms: _builtins.float = ...,
         finished_ms: _builtins.float = ...,
+        prompt: _builtins.str = ...,
+        context: _abc.Iterable[_builtins.str] | None = ...,
+        stage_ms: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        upscaler: _builtins.str = ...,
+        device: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoded_for_ms", b"encoded_for_ms", "engine", b"engine", "finished_ms", b"finished_ms", "guidance_scale", b"guidance_scale", "height", b"height", "is_neural", b"is_neural", "model", b"model", "painted_for_ms", b"painted_for_ms", "queued_for_ms", b"queued_for_ms", "seed", b"seed", "steps", b"steps", "style", b"style", "warnings", b"warnings", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "device", b"device", "encoded_for_ms", b"encoded_for_ms", "engine", b"engine", "finished_ms", b"finished_ms", "guidance_scale", b"guidance_scale", "height", b"height", "is_neural", b"is_neural", "model", b"model", "painted_for_ms", b"painted_for_ms", "prompt", b"prompt", "queued_for_ms", b"queued_for_ms", "seed", b"seed", "stage_ms", b"stage_ms", "steps", b"steps", "style", b"style", "upscaler", b"upscaler", "warnings", b"warnings", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -436,8 +504,11 @@ class PaintOpen(_message.Message):
 
     REQUEST_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """The caller's number for this target, echoed by every frame painted for it."""
+    weight: _builtins.float
+    """This picture's share of a busy engine beside the others': 0.1 to 10; unset: 1."""
     @_builtins.property
     def request(self) -> Global___ImageRequest:
         """What to paint from second 0 of the timeline on."""
@@ -447,12 +518,15 @@ class PaintOpen(_message.Message):
         *,
         request: Global___ImageRequest | None = ...,
         revision: _builtins.int = ...,
+        weight: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_weight", b"_weight", "request", b"request", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_weight", b"_weight", "request", b"request", "revision", b"revision", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__weight: _TypeAlias = _typing.Literal["weight"]  # noqa: Y015
+    _WhichOneofArgType__weight: _TypeAlias = _typing.Literal["_weight", b"_weight"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__weight) -> _WhichOneofReturnType__weight | None: ...
 
 Global___PaintOpen: _TypeAlias = PaintOpen  # noqa: Y015
 
@@ -471,7 +545,9 @@ class PaintRetarget(_message.Message):
     """How long it takes, 0 to 600 seconds; 0 is a cut."""
     @_builtins.property
     def request(self) -> Global___ImageRequest:
-        """The new target; a bad one is answered with an error event and the old one goes on."""
+        """The new target; a bad one is answered with an error event and the old one goes on. A target of another
+        model begins as a cut once that model is loaded; until then the old one goes on, too.
+        """
 
     def __init__(
         self,
@@ -491,7 +567,9 @@ Global___PaintRetarget: _TypeAlias = PaintRetarget  # noqa: Y015
 
 @_typing.final
 class PaintCredit(_message.Message):
-    """Permission to paint one frame. At most 8 may be unanswered."""
+    """Permission to paint one frame. At most 8 may be unanswered. What is painted is decided when the engine
+    takes it up: the newest targets win.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -592,12 +670,15 @@ class PaintFrame(_message.Message):
     IMAGE_DATA_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    SUSTAINABLE_FPS_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """The newest revision whose change had begun at this frame's time."""
     time_s: _builtins.float
     """The credit's own time."""
     image_data: _builtins.bytes
     format: _builtins.str
+    sustainable_fps: _builtins.float
+    """How many such frames per second this picture can have at the present load; 0: not known yet."""
     @_builtins.property
     def metadata(self) -> Global___GenerationMetadata: ...
     def __init__(
@@ -608,10 +689,11 @@ class PaintFrame(_message.Message):
         image_data: _builtins.bytes = ...,
         format: _builtins.str = ...,
         metadata: Global___GenerationMetadata | None = ...,
+        sustainable_fps: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "image_data", b"image_data", "metadata", b"metadata", "revision", b"revision", "time_s", b"time_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "image_data", b"image_data", "metadata", b"metadata", "revision", b"revision", "sustainable_fps", b"sustainable_fps", "time_s", b"time_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -668,14 +750,17 @@ class ModelResponse(_message.Message):
     STYLES_FIELD_NUMBER: _builtins.int
     DEFAULT_MODEL_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
+    TEMPLATES_FIELD_NUMBER: _builtins.int
     default_model: _builtins.str
     """Which model an empty name means."""
     device: _builtins.str
-    """Where the pictures are painted: "cpu", "cuda:0", ..."""
+    """Where the default model paints: "cpu", "cuda:0", ..."""
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelInfo]: ...
     @_builtins.property
     def styles(self) -> _containers.RepeatedCompositeFieldContainer[Global___StyleInfo]: ...
+    @_builtins.property
+    def templates(self) -> _containers.RepeatedCompositeFieldContainer[Global___PromptTemplateInfo]: ...
     def __init__(
         self,
         *,
@@ -683,10 +768,11 @@ class ModelResponse(_message.Message):
         styles: _abc.Iterable[Global___StyleInfo] | None = ...,
         default_model: _builtins.str = ...,
         device: _builtins.str = ...,
+        templates: _abc.Iterable[Global___PromptTemplateInfo] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_model", b"default_model", "device", b"device", "models", b"models", "styles", b"styles"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_model", b"default_model", "device", b"device", "models", b"models", "styles", b"styles", "templates", b"templates"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -732,6 +818,14 @@ class ModelInfo(_message.Message):
     PAINTS_FROM_SOURCE_FIELD_NUMBER: _builtins.int
     PAINTS_FROM_MASK_FIELD_NUMBER: _builtins.int
     MEASURED_MEGAPIXELS_PER_S_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FOUND_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    DTYPE_FIELD_NUMBER: _builtins.int
+    MAX_BATCH_FIELD_NUMBER: _builtins.int
+    STEP_TIMES_FIELD_NUMBER: _builtins.int
+    LICENSE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     description: _builtins.str
     """One line for people."""
@@ -754,6 +848,23 @@ class ModelInfo(_message.Message):
     paints_from_mask: _builtins.bool
     measured_megapixels_per_s: _builtins.float
     """Megapixels painted per second, as measured by this process so far; 0: not measured yet."""
+    size_bytes: _builtins.int
+    """What it takes in memory while it is loaded, else what its weights take on disk; 0: not known."""
+    error: _builtins.str
+    """Why it could not be loaded; empty unless the state is STATE_FAILED."""
+    weights_found: _builtins.bool
+    """Whether its weights are on this machine. A model without weights always is."""
+    device: _builtins.str
+    """Where and in which precision it runs; empty until it is loaded."""
+    dtype: _builtins.str
+    max_batch: _builtins.int
+    """How many rows one step carries at most (a guided picture takes two); 0 until it is loaded."""
+    license: _builtins.str
+    """Under which licence its weights come, one line; empty: none is needed."""
+    @_builtins.property
+    def step_times(self) -> _containers.RepeatedCompositeFieldContainer[Global___StepTime]:
+        """What one step took, by the rows that it carried, as measured by this process so far."""
+
     def __init__(
         self,
         *,
@@ -774,14 +885,44 @@ class ModelInfo(_message.Message):
         paints_from_source: _builtins.bool = ...,
         paints_from_mask: _builtins.bool = ...,
         measured_megapixels_per_s: _builtins.float = ...,
+        size_bytes: _builtins.int = ...,
+        error: _builtins.str = ...,
+        weights_found: _builtins.bool = ...,
+        device: _builtins.str = ...,
+        dtype: _builtins.str = ...,
+        max_batch: _builtins.int = ...,
+        step_times: _abc.Iterable[Global___StepTime] | None = ...,
+        license: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_guidance_scale", b"default_guidance_scale", "default_height", b"default_height", "default_steps", b"default_steps", "default_width", b"default_width", "description", b"description", "engine", b"engine", "is_neural", b"is_neural", "max_size", b"max_size", "max_steps", b"max_steps", "measured_megapixels_per_s", b"measured_megapixels_per_s", "min_size", b"min_size", "name", b"name", "paints_from_mask", b"paints_from_mask", "paints_from_source", b"paints_from_source", "state", b"state", "uses_guidance", b"uses_guidance", "uses_negative_prompt", b"uses_negative_prompt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_guidance_scale", b"default_guidance_scale", "default_height", b"default_height", "default_steps", b"default_steps", "default_width", b"default_width", "description", b"description", "device", b"device", "dtype", b"dtype", "engine", b"engine", "error", b"error", "is_neural", b"is_neural", "license", b"license", "max_batch", b"max_batch", "max_size", b"max_size", "max_steps", b"max_steps", "measured_megapixels_per_s", b"measured_megapixels_per_s", "min_size", b"min_size", "name", b"name", "paints_from_mask", b"paints_from_mask", "paints_from_source", b"paints_from_source", "size_bytes", b"size_bytes", "state", b"state", "step_times", b"step_times", "uses_guidance", b"uses_guidance", "uses_negative_prompt", b"uses_negative_prompt", "weights_found", b"weights_found"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelInfo: _TypeAlias = ModelInfo  # noqa: Y015
+
+@_typing.final
+class StepTime(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    STEP_MS_FIELD_NUMBER: _builtins.int
+    rows: _builtins.int
+    step_ms: _builtins.float
+    def __init__(
+        self,
+        *,
+        rows: _builtins.int = ...,
+        step_ms: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rows", b"rows", "step_ms", b"step_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StepTime: _TypeAlias = StepTime  # noqa: Y015
 
 @_typing.final
 class StyleInfo(_message.Message):
@@ -789,19 +930,90 @@ class StyleInfo(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     description: _builtins.str
     """One line for people."""
+    template: _builtins.str
+    """What a neural network is asked for, with "{prompt}" in it."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         description: _builtins.str = ...,
+        template: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name", "template", b"template"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StyleInfo: _TypeAlias = StyleInfo  # noqa: Y015
+
+@_typing.final
+class PromptTemplateInfo(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    description: _builtins.str
+    """One line for people."""
+    template: _builtins.str
+    """With "{prompt}" in it, and "{context}" in the one that joins the context."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        template: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name", "template", b"template"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromptTemplateInfo: _TypeAlias = PromptTemplateInfo  # noqa: Y015
+
+@_typing.final
+class CancelRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The id that the request carried, or that its progress told."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelRequest: _TypeAlias = CancelRequest  # noqa: Y015
+
+@_typing.final
+class CancelResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANCELLED_FIELD_NUMBER: _builtins.int
+    cancelled: _builtins.int
+    """How many pictures were given up."""
+    def __init__(
+        self,
+        *,
+        cancelled: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelResponse: _TypeAlias = CancelResponse  # noqa: Y015

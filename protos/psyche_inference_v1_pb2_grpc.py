@@ -59,6 +59,11 @@ class ImageGenerationServiceStub:
                 request_serializer=protos_dot_psyche__inference__v1__pb2.PaintCommand.SerializeToString,
                 response_deserializer=protos_dot_psyche__inference__v1__pb2.PaintEvent.FromString,
                 _registered_method=True)
+        self.CancelImage = channel.unary_unary(
+                '/psyche.inference.v1.ImageGenerationService/CancelImage',
+                request_serializer=protos_dot_psyche__inference__v1__pb2.CancelRequest.SerializeToString,
+                response_deserializer=protos_dot_psyche__inference__v1__pb2.CancelResponse.FromString,
+                _registered_method=True)
 
 
 class ImageGenerationServiceServicer:
@@ -100,6 +105,14 @@ class ImageGenerationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CancelImage(self, request, context):
+        """Gives up every unfinished picture of a request, whoever asked for it; its call ends with CANCELLED.
+        May be sent again, and for an id that is not known: that cancels nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ImageGenerationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -127,6 +140,11 @@ def add_ImageGenerationServiceServicer_to_server(servicer, server):
                     servicer.Paint,
                     request_deserializer=protos_dot_psyche__inference__v1__pb2.PaintCommand.FromString,
                     response_serializer=protos_dot_psyche__inference__v1__pb2.PaintEvent.SerializeToString,
+            ),
+            'CancelImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelImage,
+                    request_deserializer=protos_dot_psyche__inference__v1__pb2.CancelRequest.FromString,
+                    response_serializer=protos_dot_psyche__inference__v1__pb2.CancelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -264,6 +282,33 @@ class ImageGenerationService:
             '/psyche.inference.v1.ImageGenerationService/Paint',
             protos_dot_psyche__inference__v1__pb2.PaintCommand.SerializeToString,
             protos_dot_psyche__inference__v1__pb2.PaintEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/psyche.inference.v1.ImageGenerationService/CancelImage',
+            protos_dot_psyche__inference__v1__pb2.CancelRequest.SerializeToString,
+            protos_dot_psyche__inference__v1__pb2.CancelResponse.FromString,
             options,
             channel_credentials,
             insecure,

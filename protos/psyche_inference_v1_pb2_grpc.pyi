@@ -49,6 +49,10 @@ class ImageGenerationServiceStub:
     """A live picture: `open` first, then `retarget` and `credit` at will, `close` (or half-close) last.
     One frame is painted for each credit, in the order of the credits, and never without one.
     """
+    CancelImage: _grpc.UnaryUnaryMultiCallable[_psyche_inference_v1_pb2.CancelRequest, _psyche_inference_v1_pb2.CancelResponse]
+    """Gives up every unfinished picture of a request, whoever asked for it; its call ends with CANCELLED.
+    May be sent again, and for an id that is not known: that cancels nothing.
+    """
 
 @_typing.type_check_only
 class ImageGenerationServiceAsyncStub(ImageGenerationServiceStub):
@@ -64,6 +68,10 @@ class ImageGenerationServiceAsyncStub(ImageGenerationServiceStub):
     Paint: _aio.StreamStreamMultiCallable[_psyche_inference_v1_pb2.PaintCommand, _psyche_inference_v1_pb2.PaintEvent]  # type: ignore[assignment]
     """A live picture: `open` first, then `retarget` and `credit` at will, `close` (or half-close) last.
     One frame is painted for each credit, in the order of the credits, and never without one.
+    """
+    CancelImage: _aio.UnaryUnaryMultiCallable[_psyche_inference_v1_pb2.CancelRequest, _psyche_inference_v1_pb2.CancelResponse]  # type: ignore[assignment]
+    """Gives up every unfinished picture of a request, whoever asked for it; its call ends with CANCELLED.
+    May be sent again, and for an id that is not known: that cancels nothing.
     """
 
 class ImageGenerationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -107,6 +115,16 @@ class ImageGenerationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_psyche_inference_v1_pb2.PaintEvent], _abc.AsyncIterator[_psyche_inference_v1_pb2.PaintEvent]]:
         """A live picture: `open` first, then `retarget` and `credit` at will, `close` (or half-close) last.
         One frame is painted for each credit, in the order of the credits, and never without one.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelImage(
+        self,
+        request: _psyche_inference_v1_pb2.CancelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_psyche_inference_v1_pb2.CancelResponse, _abc.Awaitable[_psyche_inference_v1_pb2.CancelResponse]]:
+        """Gives up every unfinished picture of a request, whoever asked for it; its call ends with CANCELLED.
+        May be sent again, and for an id that is not known: that cancels nothing.
         """
 
 def add_ImageGenerationServiceServicer_to_server(servicer: ImageGenerationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

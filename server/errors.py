@@ -16,6 +16,7 @@
          ├─ InferenceUnavailableError    HTTP 503; retried with backoff
          │   └─ InferenceBusyError       HTTP 503; retried when it says
          ├─ InferenceRejectedError       HTTP 400; never retried
+         ├─ InferenceCancelledError      HTTP 409; never retried: somebody gave the picture up
          └─ InferenceFailedError         HTTP 502; the engine failed
 
 Messages are one lower-case sentence with the values in it. `code` is the word that JSON errors
@@ -173,6 +174,13 @@ class InferenceRejectedError(InferenceError):
 
     code = "invalid"
     status = 400
+
+
+class InferenceCancelledError(InferenceError):
+    """Somebody cancelled the request at the service, by its id."""
+
+    code = "inference_cancelled"
+    status = 409
 
 
 class InferenceFailedError(InferenceError):

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from grpc import aio
 
-from inference.core import Core, running_core
 from inference.engine import (
-    Engine,
     ModelDescription,
     PaintingFailedError,
     PictureRequest,
@@ -24,13 +18,6 @@ from inference.engine import (
     Run,
     Timeline,
 )
-from inference.listening import UnixAddress
-from inference.serve import OPTIONS, running_server
-from protos.psyche_inference_v1_pb2_grpc import ImageGenerationServiceStub
-
-
-if TYPE_CHECKING:
-    from protos.psyche_inference_v1_pb2_grpc import ImageGenerationServiceAsyncStub
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -38,6 +25,19 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110 - there is no event; each round lets others work.
             await asyncio.sleep(0)
+
+
+class FakeClock:
+    """Stands still until it is moved on; call it for the seconds."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def advance(self, seconds: float) -> None:
+        self.now_s += seconds
 
 
 @dataclass(eq=False)
@@ -48,6 +48,8 @@ class FakeRun:
     time_s: float
     total_steps: int
     step: int = 0
+    stage_s: Mapping[str, float] = field(default_factory=lambda: {"denoise": 0.25})
+    warnings: tuple[str, ...] = ()
 
 
 def flat_pixels(request: PictureRequest, time_s: float) -> Pixels:
@@ -57,69 +59,142 @@ def flat_pixels(request: PictureRequest, time_s: float) -> Pixels:
 
 
 class FakeEngine:
-    """Paints one flat colour a picture, deterministically and at once.
+    """One model that paints one flat colour a picture, deterministically and at once.
+
+    Pictures of one size share a step. A prompt "long ..." is warned of once it is begun.
 
     Attributes:
         batches: The prompts of each `step` so far, one tuple a step.
+        padded: The bucket of each `step` so far.
         finished: The prompts of the pictures finished so far.
         threads: The names of the threads it was called in.
         gate: Cleared, it holds every step until it is set again: a slow engine without sleeping.
         stepping: Set while a step is held or runs; a test waits for it before it interferes.
-        fail: Asked at each step with the prompts of the batch; what it returns is raised.
+        fail: Asked at each step with the prompts of the batch; what it returns is raised, and the
+            runs are as they were.
+        spend: Called at each step with how many rows it has; a test moves its clock on here.
+        closed: Whether `close` was called.
     """
 
-    def __init__(self, *, max_batch: int = 4) -> None:
-        self.max_batch = max_batch
+    def __init__(
+        self,
+        name: str = "fake",
+        *,
+        max_batch: int = 4,
+        max_size: int = 2048,
+        max_steps: int = 100,
+        size_bytes: int = 0,
+        is_guided: bool = False,
+        default_steps: int = 1,
+    ) -> None:
+        """Make an engine.
+
+        Args:
+            name: Of the model.
+            max_batch: The largest bucket; the others are the powers of two below it.
+            max_size: Pixels a side that a picture may have.
+            max_steps: Steps that a picture may have.
+            size_bytes: What the model says that it takes.
+            is_guided: Whether it uses guidance: a picture with more than 1 takes two rows of a step.
+            default_steps: Steps where a request names none.
+        """
+        self.buckets = tuple(sorted({max_batch, *(size for size in (1, 2, 4, 8, 16) if size < max_batch)}))
+        self._model = ModelDescription(
+            name,
+            "Flat colours",
+            "procedural",
+            is_neural=False,
+            max_size=max_size,
+            max_steps=max_steps,
+            default_steps=default_steps,
+            uses_guidance=is_guided,
+        )
+        self._size_bytes = size_bytes
         self.batches: list[tuple[str, ...]] = []
+        self.padded: list[int] = []
         self.finished: list[str] = []
         self.threads: set[str] = set()
         self.gate = threading.Event()
         self.gate.set()
         self.stepping = threading.Event()
         self.fail: Callable[[tuple[str, ...]], Exception | None] = lambda prompts: None
+        self.spend: Callable[[int], None] = lambda rows: None
+        self.closed = False
 
     async def wait_until_stepping(self) -> None:
         """Wait, without holding up the event loop, until a step is held by the gate."""
         assert await asyncio.to_thread(self.stepping.wait, 5), "no step was begun"
 
     @property
+    def model(self) -> ModelDescription:
+        return self._model
+
+    @property
     def device(self) -> str:
         return "cpu"
 
-    def models(self) -> tuple[ModelDescription, ...]:
-        return (
-            ModelDescription("fake", "Flat colours", "procedural", is_neural=False, max_size=2048),
-            ModelDescription("tiny", "Small ones", "procedural", is_neural=False, max_size=512, max_steps=4),
-        )
+    @property
+    def dtype(self) -> str:
+        return ""
 
-    def styles(self) -> dict[str, str]:
-        return {"oil": "Oil on canvas"}
+    @property
+    def size_bytes(self) -> int:
+        return self._size_bytes
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        return {"pictures": len(self.finished)}
+
+    def prepare(self) -> Iterator[str]:
+        self.threads.add(threading.current_thread().name)
+        yield "copied"
+        yield "warmed up"
+
+    def close(self) -> None:
+        self.threads.add(threading.current_thread().name)
+        self.closed = True
 
     def check(self, request: PictureRequest) -> tuple[str, ...]:
         if request.prompt == "unpaintable":
             raise RejectedError("prompt", "prompt must be paintable, got 'unpaintable'")
-        if request.guidance_scale:
+        if request.guidance_scale and not self._model.uses_guidance:
             return ("guidance_scale was not used: flat colours need no guidance",)
         return ()
 
-    def begin(self, timeline: Timeline, time_s: float) -> Run:
+    def batch_key(self, request: PictureRequest) -> Hashable:
+        return request.width, request.height
+
+    def rows(self, request: PictureRequest) -> int:
+        return 2 if self._model.uses_guidance and request.guidance_scale > 1.0 else 1
+
+    def begin(self, timeline: Timeline, time_s: float) -> FakeRun:
         self.threads.add(threading.current_thread().name)
+        assert not self.closed
         request = timeline.current(time_s).request
         if request.prompt == "fails to begin":
             raise PaintingFailedError("it failed to begin")
-        return FakeRun(request, time_s, request.steps)
+        run = FakeRun(request, time_s, request.steps)
+        if request.prompt.startswith("long "):
+            run.warnings = ("the end of the prompt was not used",)
+        return run
 
-    def step(self, runs: Sequence[Run]) -> None:
+    def step(self, runs: Sequence[Run], bucket: int) -> None:
         self.threads.add(threading.current_thread().name)
         batch = [run for run in runs if isinstance(run, FakeRun)]
-        assert len(batch) == len(runs) <= self.max_batch
+        rows = sum(self.rows(run.request) for run in batch)
+        assert len(batch) == len(runs) > 0
+        assert bucket in self.buckets
+        assert rows <= bucket
         assert len({id(run) for run in batch}) == len(batch)
+        assert len({self.batch_key(run.request) for run in batch}) == 1
         assert all(run.step < run.total_steps for run in batch)
         self.stepping.set()
         assert self.gate.wait(10), "the test never opened the gate"
         self.stepping.clear()
         prompts = tuple(run.request.prompt for run in batch)
         self.batches.append(prompts)
+        self.padded.append(bucket)
+        self.spend(rows)
         if error := self.fail(prompts):
             raise error
         for run in batch:
@@ -138,25 +213,19 @@ class FakeEngine:
         return flat_pixels(run.request, run.time_s)
 
 
-@dataclass(frozen=True)
-class RunningService:
-    """An inference service in this process, and a client of it."""
+class FakeObserver:
+    """Keeps what the scheduler tells."""
 
-    stub: ImageGenerationServiceAsyncStub
-    channel: aio.Channel
-    core: Core
-    address: str
+    def __init__(self) -> None:
+        self.ticks: list[tuple[str, int, int, float, float]] = []
+        self.painted: list[tuple[str, float, float]] = []
+        self.given_up: list[str] = []
 
+    def on_tick(self, model: str, rows: int, bucket: int, seconds: float, own_s: float) -> None:
+        self.ticks.append((model, rows, bucket, seconds, own_s))
 
-@asynccontextmanager
-async def running_service(
-    engine: Engine, folder: Path, *, max_waiting: int = 64, grace_period_s: float = 5.0
-) -> AsyncIterator[RunningService]:
-    """Serve an engine over a real socket in a folder."""
-    address = UnixAddress(folder / "inference.sock")
-    async with (
-        running_core(engine, max_waiting=max_waiting) as core,
-        running_server(core, address, grace_period_s=grace_period_s),
-        aio.insecure_channel(str(address), options=OPTIONS) as channel,
-    ):
-        yield RunningService(ImageGenerationServiceStub(channel), channel, core, str(address))
+    def on_painted(self, model: str, queued_s: float, painted_s: float) -> None:
+        self.painted.append((model, queued_s, painted_s))
+
+    def on_given_up(self, reason: str) -> None:
+        self.given_up.append(reason)

@@ -24,7 +24,8 @@ import msgpack
 import numpy as np
 import structlog
 from aiohttp import WSMsgType, web
-from fakes import FakeEngine, running_service
+from fakes import FakeEngine
+from services import running_service
 from yarl import URL
 
 from server.app import make_app

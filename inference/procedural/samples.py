@@ -38,7 +38,7 @@ def paint(request: PictureRequest, size: int) -> Pixels:
     sized = PictureRequest(request.prompt, width=size, height=size, steps=8, seed=request.seed)
     run = engine.begin(Timeline.still(sized), 12.0)
     while run.step < run.total_steps:
-        engine.step([run])
+        engine.step([run], 1)
     return engine.finish(run)
 
 

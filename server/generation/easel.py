@@ -26,6 +26,7 @@ class Limits:
 
     picture_s: float = 600.0  # a finite picture, all its steps
     frame_s: float = 60.0  # one live frame; beyond, the stream is taken for dead
+    load_s: float = 1800.0  # how long a model that is being loaded (or fetched) is waited for
     retry_s: float = 600.0  # how long a finite job waits for an inference service that is away
 
 

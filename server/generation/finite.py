@@ -15,6 +15,7 @@ from server.errors import InferenceBusyError, InferenceUnavailableError
 from server.generation.backoff import RETRY_CAP_S, Backoff
 from server.generation.easel import Easel
 from server.generation.job import Job, Kind
+from server.generation.loading import find_loading, tell_loading, watching_load
 from server.generation.picture import Picture, Progress
 from server.streaming.frame import EncodedImage
 
@@ -35,7 +36,8 @@ async def paint_finite(easel: Easel, job: Job) -> None:
         Cancels the call; the pictures that were painted stay.
     """
     backoff = Backoff(cap_s=RETRY_CAP_S)
-    give_up_s = easel.clock() + easel.limits.retry_s
+    began_s = easel.clock()
+    give_up_s = began_s + easel.limits.retry_s
     while True:
         done = len(job.results)
         try:
@@ -55,6 +57,9 @@ async def paint_finite(easel: Easel, job: Job) -> None:
                 # It went on until now: this is a new outage, or only a call that took its time.
                 backoff.reset()
                 give_up_s = easel.clock() + easel.limits.retry_s
+            elif await find_loading(easel, job.order) and easel.clock() < began_s + easel.limits.load_s:
+                # Only the call has ended; the load goes on.
+                give_up_s = max(give_up_s, easel.clock() + RETRY_CAP_S)
             else:
                 easel.set_inference_lost(True)
             if easel.clock() > give_up_s:
@@ -68,8 +73,10 @@ async def _paint_once(easel: Easel, job: Job) -> None:
         easel.complete(job.order), previews=True, deadline_s=easel.limits.picture_s
     )
     # Closed at once where the job is cancelled, so that the service stops at once as well.
-    async with aclosing(stream):
+    async with watching_load(easel, job) as watch, aclosing(stream):
         async for event in stream:
+            watch.cancel()
+            tell_loading(easel, job, None)
             easel.set_inference_lost(False)
             if isinstance(event, Progress):
                 job.step, job.total_steps = event.step, event.total_steps
@@ -90,8 +97,10 @@ async def _paint_variations(easel: Easel, job: Job) -> None:
     order = replace(order, seed=((order.seed or 0) + done) % SEEDS)
     due_s = easel.clock()
     stream = easel.client.variations(order, job.count - done, deadline_s=easel.limits.picture_s)
-    async with aclosing(stream):
+    async with watching_load(easel, job) as watch, aclosing(stream):
         async for picture in stream:
+            watch.cancel()
+            tell_loading(easel, job, None)
             easel.set_inference_lost(False)
             if easel.canvas is not None:
                 await easel.until_due(due_s)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -21,6 +22,7 @@ from protos import psyche_inference_v1_pb2 as pb
 from protos import psyche_inference_v1_pb2_grpc as pb_grpc
 from server.errors import (
     InferenceBusyError,
+    InferenceCancelledError,
     InferenceError,
     InferenceFailedError,
     InferenceRejectedError,
@@ -39,7 +41,9 @@ from server.generation.picture import (
     PictureMetadata,
     PictureOrder,
     Progress,
+    StepTime,
     StyleInfo,
+    TemplateInfo,
 )
 
 
@@ -56,7 +60,9 @@ __all__ = [
     "PictureMetadata",
     "PictureOrder",
     "Progress",
+    "StepTime",
     "StyleInfo",
+    "TemplateInfo",
 ]
 
 _CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
@@ -102,6 +108,10 @@ _UNAVAILABLE = frozenset(
 _REJECTED = frozenset(
     {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.OUT_OF_RANGE}
 )
+
+# What the service says of a request that was cancelled by its id. A call that ends with the same
+# status for another reason, such as a closed connection, says something else.
+_CANCELLED_BY_ID = re.compile(r"request .* was cancelled")
 
 _Message = TypeVar("_Message")
 
@@ -158,6 +168,7 @@ class InferenceClient:
         Raises:
             InferenceUnavailableError: If the service cannot be reached or the deadline passed.
             InferenceRejectedError: If the order is wrong; `field` names where.
+            InferenceCancelledError: If somebody cancelled it by its id.
             InferenceFailedError: If the service failed to paint it.
         """
         request = wire.image_request(order)
@@ -214,7 +225,7 @@ class InferenceClient:
             await _end(call)
 
     async def models(self, *, deadline_s: float) -> Models:
-        """Ask for the models and styles on offer.
+        """Ask for the models, styles and templates on offer.
 
         Raises:
             InferenceError: As `generate`.
@@ -342,6 +353,8 @@ class InferenceClient:
         if code in _REJECTED:
             field = metadata.get(_FIELD_KEY)
             return InferenceRejectedError(details, field=wire.field_name(str(field)) if field else None)
+        if code is grpc.StatusCode.CANCELLED and _CANCELLED_BY_ID.fullmatch(details):
+            return InferenceCancelledError(details)
         if code in _UNAVAILABLE:
             return InferenceUnavailableError(
                 f"the inference service at {self.address} is unavailable: {details}"

@@ -19,7 +19,9 @@ from server.generation.picture import (
     PictureMetadata,
     PictureOrder,
     Progress,
+    StepTime,
     StyleInfo,
+    TemplateInfo,
 )
 
 
@@ -31,7 +33,7 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _MAX_TEXT_BYTES = 1024 * 1024
 
 _IMAGE_REQUEST_FIELDS = ("prompt", "negative_prompt", "model", "user_id", "request_id")
-_SETTINGS_FIELDS = ("width", "height", "steps", "guidance_scale", "seed", "strength")
+_SETTINGS_FIELDS = ("width", "height", "steps", "guidance_scale", "seed", "strength", "upscale")
 
 
 def field_name(proto_field: str) -> str:
@@ -64,6 +66,7 @@ def image_request(order: PictureOrder, *, previews: bool = False) -> pb.ImageReq
     for name in _SETTINGS_FIELDS:
         _assign(request.settings, name, getattr(order, name))
     _assign(request.settings, "style", order.style or None)
+    _assign(request.settings, "template", order.template or None)
     _assign(request.output, "format", order.format)
     _assign(request.output, "quality", order.quality)
     try:
@@ -141,6 +144,11 @@ def picture(response: pb.ImageResponse | pb.PaintFrame) -> Picture:
             queued_for_ms=made.queued_for_ms,
             painted_for_ms=made.painted_for_ms,
             encoded_for_ms=made.encoded_for_ms,
+            prompt=made.prompt,
+            context=tuple(made.context),
+            stage_ms=dict(made.stage_ms),
+            upscaler=made.upscaler,
+            device=made.device,
         ),
     )
 
@@ -159,7 +167,9 @@ def paint_event(event: pb.PaintEvent) -> PaintEvent | None:
     """Read an event of a live painting; None for a kind that we do not know yet."""
     kind = event.WhichOneof("event")
     if kind == "frame":
-        return LiveFrame(event.frame.revision, event.frame.time_s, picture(event.frame))
+        return LiveFrame(
+            event.frame.revision, event.frame.time_s, picture(event.frame), event.frame.sustainable_fps
+        )
     if kind == "progress":
         return PaintProgress(event.progress.revision, event.progress.step, event.progress.total_steps)
     if kind == "error":
@@ -171,9 +181,13 @@ def models(response: pb.ModelResponse) -> Models:
     """Read what the service offers."""
     return Models(
         models=tuple(_model_info(info) for info in response.models),
-        styles=tuple(StyleInfo(style.name, style.description) for style in response.styles),
+        styles=tuple(StyleInfo(style.name, style.description, style.template) for style in response.styles),
         default_model=response.default_model,
         device=response.device,
+        templates=tuple(
+            TemplateInfo(template.name, template.description, template.template)
+            for template in response.templates
+        ),
     )
 
 
@@ -196,6 +210,14 @@ def _model_info(info: pb.ModelInfo) -> ModelInfo:
         paints_from_source=info.paints_from_source,
         paints_from_mask=info.paints_from_mask,
         measured_megapixels_per_s=info.measured_megapixels_per_s,
+        size_bytes=info.size_bytes,
+        error=info.error,
+        weights_found=info.weights_found,
+        device=info.device,
+        dtype=info.dtype,
+        max_batch=info.max_batch,
+        step_times=tuple(StepTime(measured.rows, measured.step_ms) for measured in info.step_times),
+        license=info.license,
     )
 
 

@@ -71,6 +71,9 @@ class Job:
     folder: str | None = None  # of a playlist
     loop: bool = False
     warnings: list[str] = field(default_factory=list)
+    passing_warnings: tuple[str, ...] = ()  # of the newest live frame; the next one may have none
+    loading: str | None = None  # the model that is waited for
+    sustainable_fps: float | None = None  # what the service can paint of it at the present load
 
     state: State = State.QUEUED
     step: int = 0
@@ -111,6 +114,11 @@ class Job:
         """Add what was asked for and could not be used, each once."""
         self.warnings.extend(warning for warning in warnings if warning not in self.warnings)
 
+    @property
+    def all_warnings(self) -> list[str]:
+        """What was asked for and could not be used: at all, or at this moment."""
+        return list(dict.fromkeys([*self.warnings, *self.passing_warnings]))
+
     def succeed(self) -> None:
         """End well."""
         self._end(State.SUCCEEDED)
@@ -129,6 +137,7 @@ class Job:
         assert not self.is_ended, f"job {self.id} ends as {state} after it ended as {self.state}"
         self.state = state
         self.ended_ms = now_ms()
+        self.loading = None
         self.ends_ms = self.ended_ms
         # What it was painted from may be megabytes, and jobs are remembered for long.
         self.order = replace(self.order, source=None, mask=None)
@@ -161,6 +170,8 @@ class Job:
                 "guidance_scale": order.guidance_scale,
                 "seed": order.seed,
                 "strength": order.strength,
+                "template": order.template or None,
+                "upscale": order.upscale,
                 "count": self.count,
                 "fps": self.fps,
                 "transition_s": self.transition_s,
@@ -184,7 +195,9 @@ class Job:
                 for index, result in enumerate(self.results)
             ],
             "preview": f"/jobs/{self.id}/preview",
-            "warnings": list(self.warnings),
+            "warnings": self.all_warnings,
+            "loading": self.loading,
+            "sustainable_fps": self.sustainable_fps,
             "error": self.error,
             "reason": self.reason,
         }

@@ -17,6 +17,7 @@ from server.generation.backoff import RETRY_CAP_S, Backoff
 from server.generation.easel import Easel
 from server.generation.job import Job, Kind
 from server.generation.live_painting import LivePainting
+from server.generation.loading import LOOK_AFTER_S, find_loading, tell_loading
 from server.generation.picture import LiveFrame, PaintProgress, PaintRefusal, PictureOrder
 
 
@@ -28,8 +29,11 @@ _KEPT_REVISIONS = 16
 LOOK_UP_S = 0.25
 # How long the service may take to say that it serves, seconds.
 PROBE_S = 1.0
-# A service that has been silent for so long is asked whether it is still there, seconds.
-SILENCE_S = 2.0
+# More than the service says it can paint is asked for by this much, so that it can prove better.
+_HEADROOM = 1.25
+# An estimate of less than this slows nobody down, frames per second: a frame is asked for only
+# once the last one has come, and a wrong estimate must not last.
+_LEAST_PACE_FPS = 1.0
 # After this many failures in a row a job is given up: its picture cannot be painted.
 _MAX_FAILURES = 3
 
@@ -47,6 +51,8 @@ class LivePainter:
         self._ticked_at: float | None = None
         # When the newest frame was due; None: the next one is due now.
         self._paced_at: float | None = None
+        # When it was last asked why the picture does not become what it should be.
+        self._looked_at = float("-inf")
 
     async def paint(self) -> None:
         """Paint the running job and the live jobs that follow it at once, until none does.
@@ -160,7 +166,7 @@ class LivePainter:
         canvas, job = self.easel.canvas, self.lane.running
         assert canvas is not None
         assert job is not None
-        rate_fps = min(self.easel.fps(job), canvas.demand_fps)
+        rate_fps = min(self.easel.fps(job), canvas.demand_fps, _useful_fps(job))
         if canvas.config.paused or canvas.config.blank or rate_fps <= 0.0:
             self._ticked_at = self._paced_at = None
             self.lane.yield_to_waiting()
@@ -188,18 +194,32 @@ class LivePainter:
         """Ask for the frame of this moment and publish it; False if it is not waited for."""
         canvas, job = self.easel.canvas, self.lane.running
         assert canvas is not None
+        assert job is not None
         published = canvas.published.total
         painting.credit(self._time_s)
         frame = await self._next_frame(painting)
         if frame is None:
             return False
         self.easel.set_inference_lost(False)
-        if job and frame.picture.metadata.warnings:
-            job.warn(frame.picture.metadata.warnings)
         # What was shown meanwhile, such as an image that was pushed, is newer than this.
         if canvas.published.total == published and (self.lane.stop_reason is None or self._is_live_next()):
             self.easel.show(self._jobs.get(frame.revision), frame.picture, final=False)
+        if self._jobs.get(frame.revision) == job.id:
+            self._note(job, frame)
+        elif self.easel.clock() - self._looked_at > LOOK_AFTER_S:
+            # The old picture goes on while the model of the new one is loaded.
+            tell_loading(self.easel, job, await find_loading(self.easel, job.order))
+            self._looked_at = self.easel.clock()
         return True
+
+    def _note(self, job: Job, frame: LiveFrame) -> None:
+        """Keep what a frame tells of its job, and tell what is new."""
+        told = job.passing_warnings
+        job.passing_warnings = frame.picture.metadata.warnings
+        job.sustainable_fps = round(frame.sustainable_fps, 2) or None
+        if job.passing_warnings != told:
+            self.easel.notify(job)
+        tell_loading(self.easel, job, None)
 
     async def _next_frame(self, painting: LivePainting) -> LiveFrame | None:
         """Wait for a frame; None if the job must end meanwhile and no live one follows.
@@ -207,7 +227,7 @@ class LivePainter:
         Raises:
             InferenceError: If the service refuses, fails, or is silent for too long.
         """
-        asked_at = probed_at = self.easel.clock()
+        began_at = asked_at = probed_at = self.easel.clock()
         while True:
             try:
                 async with asyncio.timeout(LOOK_UP_S):
@@ -218,15 +238,27 @@ class LivePainter:
                 now_s = self.easel.clock()
                 if now_s - asked_at > self.easel.limits.frame_s:
                     raise InferenceUnavailableError(f"no frame within {now_s - asked_at:.0f} s") from None
-                if now_s - probed_at > SILENCE_S:
-                    # It may be slow, or hung: only then nobody answers.
-                    is_serving = await self.easel.client.is_serving(deadline_s=PROBE_S)
-                    self.easel.set_inference_lost(not is_serving)
+                if now_s - probed_at > LOOK_AFTER_S:
+                    is_loading = await self._look_after_silence()
                     probed_at = self.easel.clock()
+                    if is_loading and probed_at - began_at < self.easel.limits.load_s:
+                        asked_at = probed_at
                 continue
             if isinstance(event, LiveFrame):
                 return event
             self._judge(event)
+
+    async def _look_after_silence(self) -> bool:
+        """Ask the service why no frame comes; tell whether it is loading the model."""
+        # It may be slow, or hung: only then nobody answers.
+        is_serving = await self.easel.client.is_serving(deadline_s=PROBE_S)
+        self.easel.set_inference_lost(not is_serving)
+        job = self.lane.running
+        if not is_serving or job is None:
+            return False
+        model = await find_loading(self.easel, job.order)
+        tell_loading(self.easel, job, model)
+        return model is not None
 
     def _judge(self, event: PaintProgress | PaintRefusal) -> None:
         """Raise what a refusal of the current target means; older ones concern nobody."""
@@ -235,3 +267,10 @@ class LivePainter:
         if event.field:
             raise InferenceRejectedError(event.message, field=event.field)
         raise InferenceFailedError(event.message)
+
+
+def _useful_fps(job: Job) -> float:
+    """Return at how many frames per second asking for more would only make them wait."""
+    if job.sustainable_fps is None:
+        return float("inf")
+    return max(_LEAST_PACE_FPS, _HEADROOM * job.sustainable_fps)

@@ -23,6 +23,8 @@ class PictureOrder:
     guidance_scale: float | None = None  # 0 to 20
     seed: int | None = None  # 0 to 2^31 - 1; None: the service draws one
     strength: float | None = None  # of the source's repainting, above 0 to 1
+    template: str = ""  # empty: none
+    upscale: int | None = None  # how many times larger: 1, 2 or 4
     source: bytes | None = field(default=None, repr=False)  # a whole JPEG, PNG or WebP file
     mask: bytes | None = field(default=None, repr=False)  # the same; white is painted
     format: str = ""  # "jpeg" (also when empty), "webp" or "png"
@@ -49,6 +51,11 @@ class PictureMetadata:
     queued_for_ms: float
     painted_for_ms: float
     encoded_for_ms: float
+    prompt: str  # what the model was given: with context, templates and style, as far as they are words
+    context: tuple[str, ...]  # the turns of the order's context that went into it
+    stage_ms: dict[str, float]  # milliseconds by stage: "load", "text", "denoise", "decode", ...
+    upscaler: str  # what made it larger; empty: nothing did
+    device: str  # "cpu", "cuda:0", ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +87,7 @@ class LiveFrame:
     revision: int  # the newest target whose change had begun
     time_s: float  # the credit's own, seconds of the timeline
     picture: Picture
+    sustainable_fps: float = 0.0  # how many such frames the service can paint a second; 0: not known yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,14 @@ class PaintRefusal:
 PaintEvent = LiveFrame | PaintProgress | PaintRefusal
 
 
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """What one step of a model took."""
+
+    rows: int  # that it carried
+    step_ms: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
     """A model on offer."""
@@ -124,6 +140,14 @@ class ModelInfo:
     paints_from_source: bool
     paints_from_mask: bool
     measured_megapixels_per_s: float  # 0: not measured yet
+    size_bytes: int  # in memory while it is loaded, else of its weights on disk; 0: not known
+    error: str  # why it could not be loaded; empty unless the state is "failed"
+    weights_found: bool  # on the service's machine
+    device: str  # where it runs; empty until it is loaded
+    dtype: str  # in which precision; empty until it is loaded
+    max_batch: int  # rows of one step; 0 until it is loaded
+    step_times: tuple[StepTime, ...]  # as measured so far
+    license: str  # of its weights; empty: none is needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +156,16 @@ class StyleInfo:
 
     name: str
     description: str  # one line for people
+    template: str  # what a neural network is asked for, with "{prompt}" in it
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateInfo:
+    """A prompt template on offer."""
+
+    name: str
+    description: str  # one line for people
+    template: str  # with "{prompt}" in it, and "{context}" in the one that joins the context
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +176,9 @@ class Models:
     styles: tuple[StyleInfo, ...]
     default_model: str
     device: str  # "cpu", "cuda:0", ...
+    templates: tuple[TemplateInfo, ...] = ()
+
+    def find(self, name: str) -> ModelInfo | None:
+        """Return a model by its name, an empty one being the default; None if it is not on offer."""
+        wanted = name or self.default_model
+        return next((model for model in self.models if model.name == wanted), None)

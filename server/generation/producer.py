@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import structlog
 
-from server.errors import PsycheError
+from server.errors import InferenceCancelledError, PsycheError
 from server.generation.easel import Easel
 from server.generation.finite import paint_finite
 from server.generation.job import Job, Kind
@@ -82,6 +82,9 @@ class Producer:
             async with asyncio.TaskGroup() as tasks:
                 running = tasks.create_task(self._runners[job.kind](job), name=f"job:{job.id}")
                 self.lane.interruptible(running.cancel)
+        except* InferenceCancelledError:
+            log.info("job cancelled at the inference service", job=job.id, kind=job.kind.value)
+            self._finish(lambda job: job.cancel("cancelled"))
         except* PsycheError as group:
             error = group.exceptions[0]
             log.warning("job failed", job=job.id, kind=job.kind.value, error=str(error))

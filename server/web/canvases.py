@@ -167,7 +167,7 @@ async def start_prompts(
         ServerFullError: If a canvas or its queue is full.
     """
     parts = request.app[PARTS]
-    await parts.offers.check(model=body.model, style=body.style)
+    await parts.offers.check(model=body.model, style=body.style, template=body.template)
     key = request.headers.get("Idempotency-Key")
     known = parts.repeats.find(key, (request.path, raw))
     if known is not None:
@@ -176,13 +176,14 @@ async def start_prompts(
     # Two names of one canvas are one.
     targets = list(dict.fromkeys(parts.registry.resolve(slug) if slug else None for slug in slugs))
     sources = [_source(parts, body.source, slug) for slug in targets]
+    mask = _mask(parts, body)
     parts.registry.check_room([slug for slug in targets if slug])
     parts.desk.check_room(targets, now=body.when == "now")
     jobs: list[Job] = []
     session: str | None = None
     for slug, source in zip(targets, sources, strict=True):
         canvas = parts.registry.ensure(slug, is_temporary=False) if slug else None
-        job = body.job(canvas=canvas.slug if canvas else None, session=session, source=source)
+        job = body.job(canvas=canvas.slug if canvas else None, session=session, source=source, mask=mask)
         session = job.session
         jobs.append(parts.desk.submit(job, now=body.when == "now"))
     parts.repeats.note(key, (request.path, raw), jobs)
@@ -209,6 +210,22 @@ def _source(parts: Parts, source: str, slug: str | None) -> bytes | None:
     image = parts.uploads.get(source)
     if image is None:
         raise InvalidError("source must be 'none', 'current' or the id of an uploaded image", field="source")
+    return image.data
+
+
+def _mask(parts: Parts, body: PromptBody) -> bytes | None:
+    """Return the image that tells where a prompt paints.
+
+    Raises:
+        InvalidError: If there is no such image, or nothing that it could keep.
+    """
+    if body.mask is None:
+        return None
+    if body.source == "none":
+        raise InvalidError("mask needs a source: it tells what of that is painted", field="mask")
+    image = parts.uploads.get(body.mask)
+    if image is None:
+        raise InvalidError("mask must be the id of an uploaded image", field="mask")
     return image.data
 
 

@@ -142,7 +142,7 @@ def _job_message(job: Job) -> dict[str, Any]:
                 "prompt": job.order.prompt,
                 "created_at": iso_utc(job.created_ms),
                 "seed": job.order.seed,
-                "warnings": list(job.warnings),
+                "warnings": job.all_warnings,
                 "images": [result.metadata for result in job.results],
             },
         }

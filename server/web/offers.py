@@ -16,7 +16,7 @@ DEADLINE_S = 2.0
 
 
 class Offers:
-    """The models and styles, as last told by the service."""
+    """The models, styles and templates, as last told by the service."""
 
     def __init__(self, client: InferenceClient, clock: Clock = time.monotonic) -> None:
         self._client = client
@@ -35,21 +35,23 @@ class Offers:
             self._asked_at = self._clock()
         return self._known
 
-    async def check(self, *, model: str | None, style: str | None) -> None:
+    async def check(self, *, model: str | None, style: str | None, template: str | None = None) -> None:
         """Judge the names in a request; while the service is away every name is taken for good.
 
         Raises:
-            InvalidError: If there is no such model or style: names those that there are.
+            InvalidError: If there is no such model, style or template: names those that there are.
         """
-        if not model and not style:
+        if not model and not style and not template:
             return
         try:
             offers = await self.get()
         except InferenceError:
             return
-        models = [offered.name for offered in offers.models]
-        styles = [offered.name for offered in offers.styles]
-        if model and model not in models:
-            raise InvalidError(f"model must be one of {', '.join(models)}, got {model!r:.80}", field="model")
-        if style and style not in styles:
-            raise InvalidError(f"style must be one of {', '.join(styles)}, got {style!r:.80}", field="style")
+        _check_name("model", model, [offered.name for offered in offers.models])
+        _check_name("style", style, [offered.name for offered in offers.styles])
+        _check_name("template", template, [offered.name for offered in offers.templates])
+
+
+def _check_name(field: str, name: str | None, offered: list[str]) -> None:
+    if name and name not in offered:
+        raise InvalidError(f"{field} must be one of {', '.join(offered)}, got {name!r:.80}", field=field)

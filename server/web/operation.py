@@ -103,9 +103,14 @@ async def models(request: web.Request) -> web.Response:
 
 @routes.get("/styles")
 async def styles(request: web.Request) -> web.Response:
-    """List the styles that the inference service offers."""
+    """List the styles and prompt templates that the inference service offers."""
     offers = await request.app[PARTS].offers.get()
-    return web.json_response({"styles": [asdict(style) for style in offers.styles]})
+    return web.json_response(
+        {
+            "styles": [asdict(style) for style in offers.styles],
+            "templates": [asdict(template) for template in offers.templates],
+        }
+    )
 
 
 @routes.post("/login")

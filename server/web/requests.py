@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -32,6 +33,12 @@ def _whole_eights(value: int) -> int:
     return value
 
 
+def _factor(value: int) -> int:
+    if value not in (1, 2, 4):
+        raise ValueError("must be 1, 2 or 4")
+    return value
+
+
 Number = BeforeValidator(_no_bool)
 Side = Annotated[int, Number, Field(ge=64, le=4096), AfterValidator(_whole_eights)]
 
@@ -57,12 +64,22 @@ class PromptBody(_Body):
     style: str | None = Field(None, max_length=200)
     strength: Annotated[float, Number, Field(gt=0, le=1)] | None = None
     source: str = Field("none", max_length=100)
+    mask: str | None = Field(None, max_length=100)
+    template: str | None = Field(None, max_length=200)
+    upscale: Annotated[int, Number, AfterValidator(_factor)] | None = None
     transition_s: Annotated[float, Number] = Field(0.0, ge=0, le=600)
     when: Literal["now", "queue"] = "now"
     author: str | None = Field(None, max_length=200)
     message: str | None = Field(None, max_length=2000)
 
-    def job(self, *, canvas: str | None, session: str | None = None, source: bytes | None = None) -> Job:
+    def job(
+        self,
+        *,
+        canvas: str | None,
+        session: str | None = None,
+        source: bytes | None = None,
+        mask: bytes | None = None,
+    ) -> Job:
         """Make the job that this asks for; the seed is drawn here, so that it can be told and reused."""
         order = PictureOrder(
             prompt=self.prompt,
@@ -76,6 +93,9 @@ class PromptBody(_Body):
             seed=secrets.randbelow(SEEDS) if self.seed is None else self.seed,
             strength=self.strength if source is not None else None,
             source=source,
+            mask=mask,
+            template=self.template or "",
+            upscale=self.upscale,
             format="",
         )
         job = Job(
@@ -88,6 +108,8 @@ class PromptBody(_Body):
             fps=self.fps,
             transition_s=self.transition_s,
         )
+        # So that the inference service's log, and its own cancelling, know the job by its id.
+        job.order = replace(order, request_id=job.id)
         if session:
             job.session = session
         if self.mode != "variations" and "count" in self.model_fields_set:

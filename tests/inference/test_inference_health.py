@@ -6,11 +6,13 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from fakes import FakeEngine, running_service
+from fakes import FakeEngine, until
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from services import GatedLoader, running_service
 
-from inference.health import NAMES
+from inference.health import NAMES, name_of
+from inference.models.entry import State
 
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -42,3 +44,35 @@ async def test_a_watcher_sees_the_stop_and_does_not_hold_it_up(tmp_path: Path, n
 
     assert (first.status, second.status) == (SERVING, NOT_SERVING)
     assert last is aio.EOF
+
+
+async def test_a_model_is_serving_once_it_is_loaded(tmp_path: Path) -> None:
+    loader = GatedLoader(FakeEngine("big"))
+    async with running_service(loader.keep(ready=FakeEngine()), tmp_path) as service, asyncio.timeout(5):
+        stub = health_pb2_grpc.HealthStub(service.channel)
+        ready = await stub.Check(health_pb2.HealthCheckRequest(service=name_of("fake")))
+        watch = stub.Watch(health_pb2.HealthCheckRequest(service=name_of("big")))
+        first = await watch.read()
+        service.core.house.preload("big")
+        second = await watch.read()
+        watch.cancel()
+
+    assert (ready.status, first.status, second.status) == (SERVING, NOT_SERVING, SERVING)
+
+
+async def test_a_model_that_cannot_be_loaded_is_not_serving_and_the_service_is(tmp_path: Path) -> None:
+    loader = GatedLoader(FakeEngine("big"))
+    loader.broken["big"] = "it is broken"
+    async with running_service(loader.keep(ready=FakeEngine()), tmp_path) as service:
+        stub = health_pb2_grpc.HealthStub(service.channel)
+        service.core.house.preload("big")
+        await until(lambda: service.core.house.state("big") is State.FAILED)
+        model, whole = [
+            await stub.Check(health_pb2.HealthCheckRequest(service=name)) for name in (name_of("big"), "")
+        ]
+
+    assert (model.status, whole.status) == (NOT_SERVING, SERVING)
+
+
+def test_a_model_is_checked_by_the_services_name_and_its_own() -> None:
+    assert name_of("sdxl-turbo") == "psyche.inference.v1.ImageGenerationService/sdxl-turbo"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from pathlib import Path
 import grpc
 import pytest
 import structlog
-from fakes import FakeEngine, running_service
+from fakes import FakeEngine
 from grpc import aio
+from services import running_service
 from structlog.testing import capture_logs
 
 from inference import logs
+from inference.errors import LateError
 from inference.logs import FrameCounts
 from inference.service import _served
 from protos import psyche_inference_v1_pb2 as pb
@@ -59,6 +62,23 @@ def test_lines_are_for_people_where_asked(capsys: pytest.CaptureFixture[str]) ->
     assert "address=here" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("restored_logging")
+def test_a_bug_is_told_without_what_was_in_its_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("console")
+
+    def fail(prompt: str) -> None:
+        raise ZeroDivisionError
+
+    try:
+        fail("a secret" + " garden")
+    except ZeroDivisionError:
+        structlog.get_logger("inference").exception("bug")
+
+    told = capsys.readouterr().err
+    assert "ZeroDivisionError" in told
+    assert "secret garden" not in told
+
+
 def frame(painted_ms: float) -> pb.PaintEvent:
     metadata = pb.GenerationMetadata(queued_for_ms=1.0, painted_for_ms=painted_ms, encoded_for_ms=2.0)
     return pb.PaintEvent(frame=pb.PaintFrame(metadata=metadata))
@@ -94,6 +114,32 @@ async def test_a_finished_call_is_told_without_its_prompt(tmp_path: Path) -> Non
     assert (line["model"], line["size"], line["steps"]) == ("fake", "64x72", 2)
     assert (line["prompt_characters"], line["request_id"]) == (15, "r1")
     assert "secret" not in str(lines)
+
+
+async def test_a_call_without_an_id_is_told_by_the_one_that_it_got(tmp_path: Path) -> None:
+    with capture_logs() as lines:
+        async with running_service(FakeEngine(), tmp_path) as service:
+            response = await service.stub.GenerateImage(pb.ImageRequest(prompt="a barn"))
+
+    (line,) = (line for line in lines if line["event"] == "call")
+    assert line["request_id"] == response.request_id != ""
+
+
+async def test_a_cancellation_by_id_is_told_of_both_calls(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+    with capture_logs() as lines:
+        async with running_service(engine, tmp_path) as service:
+            call = service.stub.GenerateImage(REQUEST)
+            await engine.wait_until_stepping()
+            await service.stub.CancelImage(pb.CancelRequest(request_id="r1"))
+            with pytest.raises(aio.AioRpcError):
+                await call
+            engine.gate.set()
+
+    told = {line["event"]: line for line in lines}
+    assert (told["cancel"]["request_id"], told["cancel"]["cancelled"]) == ("r1", 1)
+    assert (told["call"]["code"], told["call"]["log_level"]) == ("CANCELLED", "info")
 
 
 async def test_calls_that_fail_or_are_given_up_are_told(tmp_path: Path) -> None:
@@ -139,3 +185,18 @@ async def test_a_caller_that_goes_while_it_is_answered_is_no_bug() -> None:
             raise aio.UsageError("RPC already finished.")
 
     assert [(line["event"], line["code"]) for line in lines] == [("call", "CANCELLED")]
+
+
+class EndedCall:
+    """What gRPC gives a servicer whose call has just ended by itself."""
+
+    async def abort(self, *_: object) -> None:
+        raise aio.UsageError("RPC already finished.")
+
+
+async def test_an_error_that_comes_as_the_call_ends_is_told_to_nobody_and_logged() -> None:
+    with capture_logs() as lines, pytest.raises(asyncio.CancelledError):
+        async with _served("GenerateImage", EndedCall()):
+            raise LateError
+
+    assert [(line["event"], line["code"]) for line in lines] == [("call", "DEADLINE_EXCEEDED")]

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import urllib.request
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -98,7 +99,109 @@ async def test_it_paints_and_ends_gracefully_at_a_signal_with_the_call_under_way
     assert not events[-1].image.metadata.is_neural
     assert [line["event"] for line in log] == ["serving", "stopping", "call", "stopped"]
     assert log[0]["address"] == address
+    assert (log[0]["models"], log[0]["default_model"], log[0]["device"]) == (
+        ["procedural"],
+        "procedural",
+        "cpu",
+    )
     assert "s" not in os.listdir(tmp_path)
+
+
+async def test_killed_it_is_there_again_after_a_restart_at_the_same_address(tmp_path: Path) -> None:
+    arguments = ("--listen", f"unix:{tmp_path}/s", "--engine", "procedural")
+    settings = pb.ImageSettings(width=64, height=64, steps=100)
+    request = pb.ImageRequest(prompt="a lighthouse", settings=settings)
+    async with quick_channel(f"unix:{tmp_path}/s") as channel:
+        stub = ImageGenerationServiceStub(channel)
+        async with started(*arguments, folder=tmp_path) as process:
+            await wait_until_serving(channel)
+            call = stub.GenerateImageStream(request)
+            await call.read()
+            process.kill()
+            assert await process.wait() == -signal.SIGKILL
+            while isinstance(await _read_or_error(call), pb.GenerationEvent):
+                pass
+            assert await call.code() is grpc.StatusCode.UNAVAILABLE
+
+        async with started(*arguments, folder=tmp_path):
+            await wait_until_serving(channel)
+            response = await stub.GenerateImage(request)
+
+    assert response.metadata.steps == 100
+
+
+async def _read_or_error(call: aio.UnaryStreamCall) -> object:
+    try:
+        return await call.read()
+    except aio.AioRpcError as error:
+        return error
+
+
+async def test_the_flags_of_the_first_service_start_this_one(tmp_path: Path) -> None:
+    flags = "--model-dir ./models --max-models 2 --max-disk-cache 10 --cleanup-interval 300 --no-download"
+    async with started("--port", "0", *flags.split(), folder=tmp_path) as process:
+        assert process.stderr is not None
+        serving = json.loads(await process.stderr.readline())
+        async with quick_channel(serving["address"]) as channel:
+            await wait_until_serving(channel)
+            offer = await ImageGenerationServiceStub(channel).GetImageModels(pb.ModelRequest())
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
+
+    assert offer.default_model == serving["default_model"] == "procedural"
+    assert offer.styles[0].name == "oil"
+    assert offer.models[0].state == pb.ModelInfo.STATE_READY
+
+
+async def test_metrics_are_served_on_a_port_of_their_own(tmp_path: Path) -> None:
+    async with started("--port", "0", "--metrics-port", "0", folder=tmp_path) as process:
+        assert process.stderr is not None
+        told = [json.loads(await process.stderr.readline()) for _ in range(2)]
+        lines = {line["event"]: line for line in told}
+        with await asyncio.to_thread(
+            urllib.request.urlopen, lines["metrics"]["address"], None, 5
+        ) as response:
+            text = response.read().decode()
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
+
+    assert "psyche_inference_models_loaded 1.0" in text
+    assert lines["metrics"]["address"].startswith("http://127.0.0.1:")
+
+
+@pytest.mark.diffusion
+async def test_a_broken_model_folder_is_replaced_by_the_painter_or_told(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    folder = tmp_path / "models" / "sdxl-turbo"
+    folder.mkdir(parents=True)
+    (folder / "model_index.json").write_text("{ no json")
+    request = pb.ImageRequest(prompt="a barn", model="sdxl-turbo")
+    request.settings.width = request.settings.height = 128
+    arguments = ("--port", "0", "--model-dir", "models", "--no-download")
+    for fallback in (("--fallback-model", "procedural"), ("--fallback-model", "")):
+        async with started(*arguments, *fallback, folder=tmp_path) as process:
+            assert process.stderr is not None
+            serving = json.loads(await process.stderr.readline())
+            async with quick_channel(serving["address"]) as channel:
+                await wait_until_serving(channel)
+                stub = ImageGenerationServiceStub(channel)
+                if fallback[1]:
+                    response = await stub.GenerateImage(request)
+                    assert response.metadata.model == "procedural"
+                    (warning,) = response.metadata.warnings
+                    assert warning.startswith("model sdxl-turbo could not be loaded, painted by procedural: ")
+                    assert "model_index.json" in warning
+                else:
+                    with pytest.raises(aio.AioRpcError) as failed:
+                        await stub.GenerateImage(request)
+                    assert failed.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+                    assert "model_index.json" in failed.value.details()
+                offer = await stub.GetImageModels(pb.ModelRequest())
+                # The service goes on.
+                await stub.GenerateImage(pb.ImageRequest(prompt="a barn", model="procedural"))
+        (info,) = (model for model in offer.models if model.name == "sdxl-turbo")
+        assert info.state == pb.ModelInfo.STATE_FAILED
+        assert "model_index.json" in info.error
 
 
 async def test_supervised_it_ends_with_its_parents_end_of_the_pipe(tmp_path: Path) -> None:
@@ -127,7 +230,9 @@ async def test_a_free_port_is_told_in_the_log(tmp_path: Path) -> None:
         assert await process.wait() == 0
 
 
-@pytest.mark.parametrize("kind", ["port", "socket file", "model", "setting"])
+@pytest.mark.parametrize(
+    "kind", ["port", "socket file", "model", "fallback", "setting", "metrics", "catalogue"]
+)
 async def test_what_does_not_allow_a_start_is_one_line_and_status_2(tmp_path: Path, kind: str) -> None:
     family = socket.AF_UNIX if kind == "socket file" else socket.AF_INET
     with closing(socket.socket(family)) as other:
@@ -137,7 +242,10 @@ async def test_what_does_not_allow_a_start_is_one_line_and_status_2(tmp_path: Pa
             "port": ["--listen", f"127.0.0.1:{other.getsockname()[1]}"],
             "socket file": ["--listen", f"unix:{tmp_path}/s"],
             "model": ["--port", "0", "--model", "none"],
+            "fallback": ["--port", "0", "--fallback-model", "none"],
             "setting": ["--max-waiting", "0"],
+            "metrics": ["--port", "0", "--metrics-port", f"{other.getsockname()[1]}"],
+            "catalogue": ["--port", "0", "--catalogue", "none.toml"],
         }[kind]
         async with started(*arguments, folder=tmp_path) as process:
             assert await process.wait() == 2

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
 import pytest
-from fakes import FakeEngine, RunningService, running_service, until
+from fakes import FakeEngine, until
 from grpc import aio
 from PIL import Image
+from services import GatedLoader, RunningService, running_service
 
+from inference.models.entry import State
+from inference.scheduler import Caller
 from protos import psyche_inference_v1_pb2 as pb
 
 
@@ -307,3 +310,272 @@ async def test_a_stop_answers_what_is_owed_and_ends_live_pictures_at_once(tmp_pa
     assert (await live.frame()).time_s == 2.0
     assert await live.call.code() is grpc.StatusCode.UNAVAILABLE
     await channel.close()
+
+
+@asynccontextmanager
+async def switching(
+    loader: GatedLoader, folder: Path, *, fallback_model: str = ""
+) -> AsyncIterator[tuple[Live, RunningService]]:
+    """A live picture where "fake" is ready and the loader's models are loaded on demand."""
+    keep = loader.keep(ready=FakeEngine(), fallback_model=fallback_model)
+    async with running_service(keep, folder) as service:
+        live = Live(service.stub.Paint())
+        try:
+            yield live, service
+        finally:
+            live.call.cancel()
+            loader.gate.set()
+
+
+def of(model: str, prompt: str = "a lighthouse", *, steps: int = 1) -> pb.ImageRequest:
+    asked = request(prompt, steps=steps)
+    asked.model = model
+    return asked
+
+
+async def frames_until(live: Live, condition: Callable[[pb.PaintFrame], bool]) -> list[pb.PaintFrame]:
+    """Give credits one by one until a frame is the one waited for."""
+    frames = []
+    async with asyncio.timeout(5):
+        while not (frames and condition(frames[-1])):
+            await live.send(credit())
+            frames.append(await live.frame())
+    return frames
+
+
+def is_leased(service: RunningService, model: str) -> bool:
+    return service.core.house._rooms.find(model).leases > 0
+
+
+async def test_a_credit_shows_the_newest_target_when_it_is_taken_up(tmp_path: Path) -> None:
+    engine = FakeEngine(max_batch=1)
+    engine.gate.clear()
+    async with painting(engine, tmp_path) as (live, service):
+        await live.send(opening(), credit(1.0), credit(2.0))
+        await engine.wait_until_stepping()
+        await until(lambda: service.core.scheduler.unfinished == 2)
+        await live.send(retarget(request("night", seed=9), 2), retarget(request(""), 3))
+        # A credit that comes after it shows that it was followed.
+        await live.send(credit(3.0))
+        await until(lambda: service.core.scheduler.unfinished == 3)
+        engine.gate.set()
+        first, second = await live.frame(), await live.frame()
+
+    assert (first.time_s, first.revision) == (1.0, 1)
+    assert (second.time_s, second.revision, second.metadata.seed) == (2.0, 2, 9)
+
+
+async def test_frames_are_live_and_tell_what_rate_can_be_had(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    seen: list[bool] = []
+    check = engine.check
+    engine.check = lambda picture: seen.append(picture.is_live) or check(picture)  # type: ignore[method-assign,func-returns-value]
+    async with painting(engine, tmp_path) as (live, _):
+        await live.send(opening())
+        await frames_until(live, lambda frame: frame.sustainable_fps > 0)
+
+    assert seen == [True]
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.09, 10.5, -1.0, float("nan")])
+async def test_a_weight_out_of_bounds_is_named(tmp_path: Path, weight: float) -> None:
+    async with painting(FakeEngine(), tmp_path) as (live, _):
+        await live.send(pb.PaintCommand(open=pb.PaintOpen(request=request(), weight=weight)))
+
+        assert await live.call.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert ("psyche-field", "weight") in tuple(await live.call.trailing_metadata())
+        assert (await live.call.details()).startswith("weight must be a number from 0.1 to 10, got")
+
+
+@pytest.mark.parametrize(
+    ("weights", "users", "expected"),
+    [
+        ((None, None), ("", ""), (1.0, 1.0, False)),  # Each picture has a share of its own,
+        ((None, None), ("one", "one"), (1.0, 1.0, True)),  # those of one user have one together,
+        ((0.1, 10.0), ("one", "one"), (0.1, 10.0, False)),  # and a weight is a picture's own.
+    ],
+)
+async def test_pictures_have_the_shares_that_they_were_opened_with(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    weights: tuple[float | None, ...],
+    users: tuple[str, ...],
+    expected: tuple[float, float, bool],
+) -> None:
+    async with running_service(FakeEngine(), tmp_path) as service:
+        callers: list[Caller] = []
+        paint = service.core.scheduler.paint
+
+        def note(take: object, time_s: float, *, caller: Caller, **others: object) -> object:
+            callers.append(caller)
+            return paint(take, time_s, caller=caller, **others)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(service.core.scheduler, "paint", note)
+        lives = []
+        for weight, user_id in zip(weights, users, strict=True):
+            asked = request()
+            asked.user_id = user_id
+            lives.append(Live(service.stub.Paint()))
+            await lives[-1].send(pb.PaintCommand(open=pb.PaintOpen(request=asked, weight=weight)), credit())
+            await lives[-1].frame()
+        for live in lives:
+            live.call.cancel()
+
+    first, second = callers
+    assert (first.weight, second.weight, first is second) == pytest.approx(expected)
+
+
+async def test_a_ready_model_takes_over_at_once_and_the_stream_goes_on(tmp_path: Path) -> None:
+    async with running_service(FakeEngine(), tmp_path, FakeEngine("other")) as service:
+        live = Live(service.stub.Paint())
+        await live.send(opening(), credit(1.0))
+        first = await live.frame()
+        await live.send(retarget(of("other"), 2, at_s=5.0, transition_s=3.0), credit(2.0))
+        second = await live.frame()
+        live.call.cancel()
+
+    assert (first.revision, first.metadata.model) == (1, "fake")
+    # A cut, and not only from its own time on.
+    assert (second.revision, second.metadata.model, list(second.metadata.warnings)) == (2, "other", [])
+
+
+async def test_the_old_target_goes_on_until_the_new_ones_model_is_loaded(tmp_path: Path) -> None:
+    loader = GatedLoader(FakeEngine("big"))
+    loader.gate.clear()
+    async with switching(loader, tmp_path) as (live, service):
+        await live.send(opening(of("fake")), retarget(of("big"), 2))
+        await until(lambda: service.core.house.state("big") is State.LOADING)
+        before = await frames_until(live, lambda _: True)
+        loader.gate.set()
+        after = await frames_until(live, lambda frame: frame.revision == 2)
+
+        assert [(frame.revision, frame.metadata.model) for frame in before] == [(1, "fake")]
+        assert {frame.metadata.model for frame in after[:-1]} <= {"fake"}
+        assert after[-1].metadata.model == "big"
+        await live.send(CLOSE)
+        await live.rest()
+        await until(lambda: not is_leased(service, "big") and not is_leased(service, "fake"))
+
+
+async def test_a_newer_target_drops_the_one_whose_model_is_being_loaded(tmp_path: Path) -> None:
+    loader = GatedLoader(FakeEngine("big"))
+    loader.gate.clear()
+    async with switching(loader, tmp_path) as (live, service):
+        await live.send(opening(of("fake")), retarget(of("big"), 2), retarget(of("fake", "newer"), 3))
+        await frames_until(live, lambda frame: frame.revision == 3)
+        loader.gate.set()
+        await until(lambda: service.core.house.state("big") is not State.LOADING)
+        frames = [*(await frames_until(live, lambda _: True)), *(await frames_until(live, lambda _: True))]
+
+        assert {(frame.revision, frame.metadata.model) for frame in frames} == {(3, "fake")}
+        assert not is_leased(service, "big")
+
+
+async def test_another_model_paints_until_the_opened_one_is_loaded(tmp_path: Path) -> None:
+    loader = GatedLoader(FakeEngine("big"))
+    loader.gate.clear()
+    warning = "big is being loaded; painted by fake until then"
+    async with switching(loader, tmp_path, fallback_model="fake") as (live, _):
+        await live.send(opening(of("big")))
+        (first,) = await frames_until(live, lambda _: True)
+        await live.send(retarget(of("big", "newer"), 2))
+        newer = await frames_until(live, lambda frame: frame.revision == 2)
+        loader.gate.set()
+        after = await frames_until(live, lambda frame: frame.metadata.model == "big")
+
+    assert (first.revision, first.metadata.model, list(first.metadata.warnings)) == (1, "fake", [warning])
+    # A new target shows at once, by the model that stands in.
+    assert (newer[-1].metadata.model, list(newer[-1].metadata.warnings)) == ("fake", [warning])
+    assert newer[-1].metadata.prompt == "newer"
+    assert (after[-1].revision, list(after[-1].metadata.warnings)) == (2, [])
+
+
+async def test_without_another_model_an_open_waits_for_its_own(tmp_path: Path) -> None:
+    loader = GatedLoader(FakeEngine("big"))
+    loader.gate.clear()
+    async with switching(loader, tmp_path) as (live, service):
+        await live.send(opening(of("big")), credit())
+        await until(lambda: service.core.house.state("big") is State.LOADING)
+        loader.gate.set()
+
+        assert (await live.frame()).metadata.model == "big"
+
+
+async def test_the_model_that_stands_in_stays_if_the_load_fails_and_says_why(tmp_path: Path) -> None:
+    loader = GatedLoader(FakeEngine("big"))
+    loader.gate.clear()
+    loader.broken["big"] = "it is broken"
+    async with switching(loader, tmp_path, fallback_model="fake") as (live, _):
+        await live.send(opening(of("big")))
+        await frames_until(live, lambda _: True)
+        loader.gate.set()
+        frames = await frames_until(
+            live, lambda frame: any("it is broken" in warning for warning in frame.metadata.warnings)
+        )
+        await live.send(retarget(of("big", "newer"), 2))
+        again = await frames_until(live, lambda frame: frame.revision == 2)
+
+    assert list(frames[-1].metadata.warnings) == [
+        "model big could not be loaded, painted by fake: it is broken"
+    ]
+    assert (again[-1].metadata.model, again[-1].metadata.prompt) == ("fake", "newer")
+
+
+async def test_without_a_fallback_a_load_that_fails_is_told_and_the_old_target_goes_on(
+    tmp_path: Path,
+) -> None:
+    loader = GatedLoader(FakeEngine("big"))
+    loader.broken["big"] = "it is broken"
+    async with switching(loader, tmp_path) as (live, _):
+        await live.send(opening(of("fake")), retarget(of("big"), 2))
+        refused = await live.receive()
+        await live.send(credit())
+        frame = await live.frame()
+
+    assert (refused.error.revision, refused.error.field) == (2, "model")
+    assert refused.error.message == "model big could not be loaded: it is broken"
+    assert (frame.revision, frame.metadata.model) == (1, "fake")
+
+
+async def test_a_close_does_not_wait_for_a_model(tmp_path: Path) -> None:
+    loader = GatedLoader(FakeEngine("big"))
+    loader.gate.clear()
+    async with switching(loader, tmp_path) as (live, service):
+        await live.send(opening(of("fake")), retarget(of("big"), 2))
+        await until(lambda: service.core.house.state("big") is State.LOADING)
+        await live.send(CLOSE)
+
+        assert await live.rest() == []
+        assert await live.call.code() is grpc.StatusCode.OK
+
+
+async def test_a_frame_under_way_keeps_the_model_that_it_is_painted_with(tmp_path: Path) -> None:
+    big = FakeEngine("big")
+    loader = GatedLoader(big)
+    async with switching(loader, tmp_path) as (live, service):
+        await live.send(opening(of("big", steps=3)))
+        big.gate.clear()
+        await live.send(credit())
+        await big.wait_until_stepping()
+        await live.send(retarget(of("fake"), 2))
+        await until(lambda: is_leased(service, "fake"))
+
+        assert is_leased(service, "big")
+        big.gate.set()
+        while not (event := await live.receive()).HasField("frame"):
+            pass
+        assert event.frame.metadata.model == "big"
+        await until(lambda: not is_leased(service, "big"))
+
+
+async def test_a_live_picture_is_cancelled_by_the_id_that_it_was_opened_with(tmp_path: Path) -> None:
+    asked = request()
+    asked.request_id = "wall"
+    async with painting(FakeEngine(), tmp_path) as (live, service):
+        await live.send(opening(asked), credit())
+        await live.frame()
+        cancelled = await service.stub.CancelImage(pb.CancelRequest(request_id="wall"))
+
+        assert cancelled.cancelled == 1
+        assert await live.call.code() is grpc.StatusCode.CANCELLED
+        assert service.core.live_sessions == 0

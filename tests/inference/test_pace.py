@@ -8,9 +8,7 @@ from inference.pace import Pace
 
 
 def test_nothing_is_claimed_before_anything_was_painted() -> None:
-    pace = Pace()
-
-    assert (pace.megapixels_per_s, pace.picture_s) == (0.0, 0.0)
+    assert Pace().megapixels_per_s == 0.0
 
 
 def test_the_mean_is_over_the_engines_time() -> None:
@@ -18,7 +16,6 @@ def test_the_mean_is_over_the_engines_time() -> None:
     pace.add(1_000_000, busy_s=0.5)
 
     assert pace.megapixels_per_s == pytest.approx(2.0)
-    assert pace.picture_s == pytest.approx(0.5)
 
 
 def test_a_change_is_followed() -> None:

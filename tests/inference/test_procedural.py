@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.engine import Keyframe, PictureRequest, Pixels, RejectedError, Timeline
+from inference.engine import Keyframe, OutOfMemoryError, PictureRequest, Pixels, RejectedError, Timeline
 from inference.procedural import ProceduralEngine
+from inference.procedural.compose import Composer
 from inference.procedural.places import PAINTERS
 from inference.styles import STYLES
 
@@ -45,7 +46,7 @@ def painted(engine: ProceduralEngine, timeline: Timeline | PictureRequest, time_
         timeline = Timeline.still(timeline)
     run = engine.begin(timeline, time_s)
     while run.step < run.total_steps:
-        engine.step([run])
+        engine.step([run], 1)
     return engine.finish(run)
 
 
@@ -238,7 +239,7 @@ def test_previews_come_nearer_to_the_final_picture_with_each_step(engine: Proced
     run = engine.begin(Timeline.still(asked("sea at sunset", width=512, height=320, steps=6)), 2.0)
     previews = [engine.preview(run)]
     while run.step < run.total_steps:
-        engine.step([run])
+        engine.step([run], 1)
         previews.append(engine.preview(run))
 
     final = np.asarray(Image.fromarray(engine.finish(run)).resize((256, 160), Image.Resampling.BOX))
@@ -265,13 +266,13 @@ def test_more_steps_keep_the_composition(engine: ProceduralEngine) -> None:
 
 def test_an_unfinished_picture_is_not_given_out(engine: ProceduralEngine) -> None:
     run = engine.begin(Timeline.still(asked("sea", steps=2)), 0.0)
-    engine.step([run])
+    engine.step([run], 1)
 
     with pytest.raises(Exception, match="step 1 of 2 is not the last one"):
         engine.finish(run)
 
 
-def test_one_step_advances_runs_that_differ_in_everything(engine: ProceduralEngine) -> None:
+def test_runs_that_differ_in_everything_may_take_turns(engine: ProceduralEngine) -> None:
     requests = [
         asked("sea"),
         asked("galaxy", width=160, steps=3),
@@ -279,9 +280,8 @@ def test_one_step_advances_runs_that_differ_in_everything(engine: ProceduralEngi
     ]
     runs = [engine.begin(Timeline.still(request), 1.5) for request in requests]
 
-    engine.step(runs)
-    engine.step(runs[1:])
-    engine.step(runs[1:2])
+    for index in (0, 1, 2, 1, 2, 1):
+        engine.step([runs[index]], 1)
 
     assert [run.step for run in runs] == [1, 3, 2]
     for run, request in zip(runs, requests, strict=True):
@@ -437,14 +437,55 @@ def test_everything_that_a_good_request_carries_is_used(engine: ProceduralEngine
 
 
 def test_it_says_that_it_is_no_neural_network(engine: ProceduralEngine) -> None:
-    (model,) = engine.models()
+    model = engine.model
 
     assert model.name == model.engine == "procedural"
     assert model.is_neural is False
     assert "not a neural network" in model.description
-    assert engine.device == "cpu"
+    assert (engine.device, engine.dtype) == ("cpu", "")
 
 
-def test_styles_on_offer_are_the_common_table(engine: ProceduralEngine) -> None:
-    assert list(engine.styles()) == list(STYLES)
-    assert all(engine.styles().values())
+def test_pictures_of_one_size_share_what_is_learned_of_steps_and_each_takes_one_row(
+    engine: ProceduralEngine,
+) -> None:
+    guided, other = asked("sea", guidance_scale=7.0), asked("city", height=160)
+
+    assert engine.buckets == (1,)
+    assert engine.rows(guided) == 1
+    assert engine.batch_key(guided) == engine.batch_key(asked("forest")) != engine.batch_key(other)
+
+
+def test_it_needs_no_preparation_and_paints_the_same_after_it_was_closed(engine: ProceduralEngine) -> None:
+    before = painted(engine, asked("a quiet sea"))
+
+    assert list(engine.prepare()) == []
+    engine.close()
+
+    assert painted(engine, asked("a quiet sea")).tobytes() == before.tobytes()
+    assert engine.size_bytes == 0
+    assert dict(engine.counts) == {}
+
+
+def test_a_run_tells_how_long_it_was_painted(engine: ProceduralEngine) -> None:
+    run = engine.begin(Timeline.still(asked("sea")), 0.0)
+    assert run.stage_s == {"paint": 0.0}
+    engine.step([run], 1)
+
+    assert run.stage_s["paint"] > 0.0
+    assert run.warnings == ()
+
+
+def test_a_step_that_memory_is_too_small_for_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> Pixels:
+        raise MemoryError
+
+    engine = ProceduralEngine()
+    run = engine.begin(Timeline.still(asked("sea")), 0.0)
+    with monkeypatch.context() as patches:
+        patches.setattr(Composer, "paint", refuse)
+        with pytest.raises(OutOfMemoryError, match="not enough memory"):
+            engine.step([run], 1)
+
+    assert run.step == 0
+    engine.step([run], 1)
+    assert engine.finish(run).shape == (SIZE, SIZE, 3)

@@ -7,13 +7,26 @@ from collections.abc import Callable
 import pytest
 from fakes import FakeEngine
 
-from inference.engine import RejectedError
-from inference.pictures import make_catalogue
-from inference.requests import SEEDS, check_time, check_transition, parse, parse_count
+from inference.engine import ModelDescription, RejectedError
+from inference.requests import (
+    SEEDS,
+    Catalogue,
+    check_time,
+    check_transition,
+    check_weight,
+    parse,
+    parse_count,
+)
+from inference.styles import STYLES, TEMPLATES
 from protos import psyche_inference_v1_pb2 as pb
 
 
-CATALOGUE = make_catalogue(FakeEngine())
+MODELS = (
+    FakeEngine().model,
+    FakeEngine("tiny", max_size=512, max_steps=4).model,
+    ModelDescription("net", "A network", "sdxl", is_neural=True, prompt_template="best of {prompt}"),
+)
+CATALOGUE = Catalogue({model.name: model for model in MODELS}, "fake", {"the-fake-one": "fake"})
 
 
 def request(**fields: object) -> pb.ImageRequest:
@@ -31,6 +44,7 @@ def test_what_is_left_open_is_the_models_default() -> None:
     assert (picture.prompt, picture.model, picture.style) == ("a lighthouse", "fake", "")
     assert (picture.width, picture.height, picture.steps, picture.guidance_scale) == (512, 512, 1, 0.0)
     assert (picture.strength, order.format, order.quality) == (0.6, "jpeg", 90)
+    assert (order.upscale, order.context, order.user_id) == (1, (), "")
     assert len(order.request_id) == 32
     assert order.warnings == ()
 
@@ -52,7 +66,11 @@ def test_zero_is_a_value_not_an_absence() -> None:
     "accepted",
     [
         settings(width=64, height=2048, steps=100, guidance_scale=20.0, seed=SEEDS - 1, strength=1.0),
-        settings(style="oil"),
+        settings(style="oil", template="photo"),
+        settings(width=1024, height=64, upscale=4),
+        settings(width=2048, upscale=2),
+        settings(upscale=1),
+        request(model="the-fake-one"),
         request(prompt="x" * 2000, negative_prompt="y" * 2000, user_id="u" * 128, request_id="r" * 64),
         request(context=["z" * 2000] * 16, model="tiny"),
         request(output=pb.OutputSettings(format="png", quality=1)),
@@ -69,7 +87,7 @@ REFUSED: list[tuple[pb.ImageRequest, str, str]] = [
     (request(prompt=" \n\t"), "prompt", "prompt must be 1 to 2000 characters, got none"),
     (request(prompt="x" * 2001), "prompt", "prompt must be at most 2000 characters, got 2001"),
     (request(negative_prompt="x" * 2001), "negative_prompt", "negative_prompt must be at most 2000"),
-    (request(model="none"), "model", "model must be one of fake, tiny, got 'none'"),
+    (request(model="none"), "model", "model must be one of fake, tiny, net, got 'none'"),
     (request(user_id="x" * 129), "user_id", "user_id must be at most 128 characters, got 129"),
     (request(request_id="x" * 65), "request_id", "request_id must be at most 64 characters, got 65"),
     (request(context=["x"] * 17), "context", "context must be at most 16 turns, got 17"),
@@ -88,7 +106,19 @@ REFUSED: list[tuple[pb.ImageRequest, str, str]] = [
     (settings(guidance_scale=float("nan")), "settings.guidance_scale", "settings.guidance_scale must be"),
     (settings(guidance_scale=float("inf")), "settings.guidance_scale", "settings.guidance_scale must be"),
     (settings(seed=-1), "settings.seed", "settings.seed must be a whole number from 0 to 2147483647, got -1"),
-    (settings(style="none"), "settings.style", "settings.style must be one of oil, got 'none'"),
+    (settings(style="none"), "settings.style", f"settings.style must be one of {', '.join(STYLES)}, got"),
+    (
+        settings(template="none"),
+        "settings.template",
+        f"settings.template must be one of {', '.join(TEMPLATES)}, got 'none'",
+    ),
+    (settings(upscale=0), "settings.upscale", "settings.upscale must be 1, 2 or 4, got 0"),
+    (settings(upscale=3), "settings.upscale", "settings.upscale must be 1, 2 or 4, got 3"),
+    (
+        settings(width=1032, height=64, upscale=4),
+        "settings.upscale",
+        "settings.upscale must make no side longer than 4096 pixels, got 4128 x 256",
+    ),
     (
         settings(strength=0.0),
         "settings.strength",
@@ -122,13 +152,42 @@ def test_a_models_own_limits_count() -> None:
         parse(pb.ImageRequest(prompt="a", model="tiny", settings=pb.ImageSettings(steps=5)), CATALOGUE)
 
 
-def test_what_no_engine_uses_is_said() -> None:
-    order = parse(request(context=["earlier"], settings=pb.ImageSettings(strength=0.5)), CATALOGUE)
+def test_what_no_model_could_use_is_said() -> None:
+    order = parse(settings(strength=0.5), CATALOGUE)
 
-    assert order.warnings == (
-        "context was not used: pictures are painted from the prompt alone",
-        "settings.strength was not used: there is no source",
-    )
+    assert order.warnings == ("settings.strength was not used: there is no source",)
+
+
+def test_what_only_an_engine_can_judge_is_left_to_it() -> None:
+    order = parse(request(negative_prompt="fog", settings=pb.ImageSettings(guidance_scale=7.5)), CATALOGUE)
+
+    assert order.warnings == ()
+
+
+def test_context_joins_the_prompt_and_empty_turns_do_not() -> None:
+    order = parse(request(context=[" in winter ", " ", "at night"]), CATALOGUE)
+
+    assert order.picture.prompt == "a lighthouse, at night, in winter"
+    assert order.context == ("in winter", "at night")
+
+
+def test_a_network_gets_style_and_template_as_words_and_a_painter_only_the_template() -> None:
+    asked = settings(style="noir", template="portrait")
+    words = TEMPLATES["portrait"].prompt("a lighthouse")
+
+    painted = parse(asked, CATALOGUE).picture
+    asked.model = "net"
+    generated = parse(asked, CATALOGUE).picture
+
+    assert (painted.prompt, painted.style) == (words, "noir")
+    assert (generated.prompt, generated.style) == (f"best of {STYLES['noir'].prompt(words)}", "noir")
+
+
+def test_a_model_that_stands_in_has_its_own_defaults_and_keeps_the_id() -> None:
+    order = parse(settings(width=64), CATALOGUE, model="net", request_id="r1")
+
+    assert (order.model.name, order.picture.model, order.request_id) == ("net", "net", "r1")
+    assert order.picture.prompt == "best of a lighthouse"
 
 
 def test_variations_wrap_round_at_the_last_seed() -> None:
@@ -157,3 +216,8 @@ def test_a_bad_count_is_refused(count: int) -> None:
 def test_bad_times_are_refused(check: Callable[[float], float], bad: float) -> None:
     with pytest.raises(RejectedError, match=r"^(at_s|transition_s) must be a number of seconds"):
         check(bad)
+
+
+@pytest.mark.parametrize("weight", [0.1, 1.0, 10.0])
+def test_the_bounds_of_a_weight_are_accepted(weight: float) -> None:
+    assert check_weight(weight) == weight

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import pytest
-from fakes import FakeEngine, RunningService, running_service, until
+from fakes import FakeEngine, until
 from grpc import aio
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from PIL import Image
+from services import GatedLoader, RunningService, running_service
 
 from inference import service as module
-from inference.engine import EngineError, PaintingFailedError, RejectedError
-from inference.errors import BusyError, CoreError, NotOpenError, StoppingError, TooManyCreditsError
+from inference.engine import (
+    EngineError,
+    ModelDescription,
+    OutOfMemoryError,
+    PaintingFailedError,
+    RejectedError,
+)
+from inference.errors import (
+    BusyError,
+    CancelledByIdError,
+    CoreError,
+    LateError,
+    ModelLoadError,
+    NotOpenError,
+    StoppingError,
+    TooManyCreditsError,
+)
+from inference.models.entry import State
+from inference.offer import describe_offer
 from inference.service import tell_error
+from inference.styles import STYLES, TEMPLATES
 from protos import psyche_inference_v1_pb2 as pb
 
 
@@ -44,16 +65,15 @@ async def test_a_picture_comes_with_all_that_made_it(tmp_path: Path) -> None:
 
     image = Image.open(io.BytesIO(response.image_data))
     assert (image.format, image.size) == ("PNG", (64, 72))
-    assert image.getpixel((0, 0)) == (7, len("a lighthouse"), 0)
+    assert image.getpixel((0, 0)) == (7, len("a lighthouse, earlier"), 0)
     assert (response.request_id, response.format, response.error, response.index) == ("mine", "png", "", 0)
     metadata = response.metadata
     assert (metadata.model, metadata.engine, metadata.is_neural) == ("fake", "procedural", False)
     assert (metadata.seed, metadata.steps, metadata.width, metadata.height) == (7, 1, 64, 72)
     assert (metadata.style, metadata.guidance_scale) == ("oil", 7.5)
-    assert list(metadata.warnings) == [
-        "context was not used: pictures are painted from the prompt alone",
-        "guidance_scale was not used: flat colours need no guidance",
-    ]
+    assert list(metadata.warnings) == ["guidance_scale was not used: flat colours need no guidance"]
+    assert (metadata.prompt, list(metadata.context)) == ("a lighthouse, earlier", ["earlier"])
+    assert (metadata.device, metadata.upscaler, dict(metadata.stage_ms)) == ("cpu", "", {"denoise": 250.0})
     assert metadata.painted_for_ms > 0
     assert metadata.encoded_for_ms > 0
     assert metadata.queued_for_ms >= 0
@@ -174,20 +194,93 @@ async def test_progress_is_told_at_each_step_and_previews_on_request(
     assert last.image.metadata.steps == 4
 
 
-async def test_the_offer_tells_models_styles_and_the_pace(tmp_path: Path) -> None:
-    async with running_service(FakeEngine(), tmp_path) as service:
+async def test_the_offer_tells_models_styles_templates_and_the_pace(tmp_path: Path) -> None:
+    engines = FakeEngine(size_bytes=1000), FakeEngine("tiny", max_steps=4, max_batch=2)
+    async with running_service(engines[0], tmp_path, engines[1]) as service:
         before = await service.stub.GetImageModels(pb.ModelRequest())
         await service.stub.GenerateImage(request())
         after = await service.stub.GetImageModels(pb.ModelRequest())
+        assert after == describe_offer(service.core.house, service.core.scheduler)
 
     assert [model.name for model in before.models] == ["fake", "tiny"]
     assert (before.default_model, before.device) == ("fake", "cpu")
-    assert [(style.name, style.description) for style in before.styles] == [("oil", "Oil on canvas")]
-    assert before.models[1].max_steps == 4
+    assert [(style.name, style.template) for style in before.styles] == [
+        (style.name, style.template) for style in STYLES.values()
+    ]
+    assert [template.name for template in before.templates] == list(TEMPLATES)
+    assert before.templates[0].template == "{prompt}, {context}"
+    fake, tiny = before.models
+    assert (fake.max_steps, tiny.max_steps) == (100, 4)
+    assert (fake.max_batch, tiny.max_batch) == (4, 2)
+    assert (fake.size_bytes, fake.weights_found, fake.error, fake.device) == (1000, True, "", "cpu")
     assert {model.state for model in before.models} == {pb.ModelInfo.STATE_READY}
     assert [model.measured_megapixels_per_s for model in before.models] == [0, 0]
+    assert list(fake.step_times) == []
     assert after.models[0].measured_megapixels_per_s > 0
+    assert [time.rows for time in after.models[0].step_times] == [1]
+    assert after.models[0].step_times[0].step_ms > 0
     assert after.models[1].measured_megapixels_per_s == 0
+
+
+async def test_a_request_names_its_model(tmp_path: Path) -> None:
+    tiny = FakeEngine("tiny")
+    async with running_service(FakeEngine(), tmp_path, tiny) as service:
+        response = await service.stub.GenerateImage(request(model="tiny"))
+
+    assert response.metadata.model == "tiny"
+    assert tiny.finished == ["a lighthouse"]
+
+
+class NeuralEngine(FakeEngine):
+    """Says that it is a neural network, with words of its own around every prompt."""
+
+    @property
+    def model(self) -> ModelDescription:
+        return replace(super().model, is_neural=True, engine="sdxl", prompt_template="best of {prompt}")
+
+
+async def test_a_neural_network_is_given_all_the_words(tmp_path: Path) -> None:
+    engine = NeuralEngine()
+    asked = request("a barn", context=["in winter", "at night"])
+    asked.settings.style, asked.settings.template = "noir", "photo"
+    async with running_service(engine, tmp_path) as service:
+        response = await service.stub.GenerateImage(asked)
+
+    photo = TEMPLATES["photo"].prompt("a barn, at night, in winter")
+    whole = "best of " + STYLES["noir"].prompt(photo)
+    assert engine.finished == [whole]
+    assert (response.metadata.prompt, response.metadata.style) == (whole, "noir")
+
+
+async def test_a_painter_paints_the_style_and_reads_the_other_words(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    asked = request("a barn")
+    asked.settings.style, asked.settings.template = "noir", "photo"
+    async with running_service(engine, tmp_path) as service:
+        await service.stub.GenerateImage(asked)
+
+    assert engine.finished == [TEMPLATES["photo"].prompt("a barn")]
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+async def test_a_picture_is_made_larger_on_request(tmp_path: Path, factor: int) -> None:
+    asked = request(output=pb.OutputSettings(format="png"))
+    asked.settings.upscale = factor
+    async with running_service(FakeEngine(), tmp_path) as service:
+        response = await service.stub.GenerateImage(asked)
+
+    metadata = response.metadata
+    assert Image.open(io.BytesIO(response.image_data)).size == (64 * factor, 72 * factor)
+    assert (metadata.width, metadata.height) == (64 * factor, 72 * factor)
+    assert metadata.upscaler == "lanczos"
+    assert metadata.stage_ms["upscale"] > 0
+
+
+async def test_what_the_engine_finds_unusable_while_it_paints_is_warned_of(tmp_path: Path) -> None:
+    async with running_service(FakeEngine(), tmp_path) as service:
+        response = await service.stub.GenerateImage(request("long story"))
+
+    assert list(response.metadata.warnings) == ["the end of the prompt was not used"]
 
 
 async def test_cancelling_frees_the_place_and_leaves_the_neighbour(tmp_path: Path) -> None:
@@ -208,6 +301,227 @@ async def test_cancelling_frees_the_place_and_leaves_the_neighbour(tmp_path: Pat
 
     assert response.metadata.steps == 3
     assert engine.finished == ["stays"]
+
+
+async def test_a_request_is_cancelled_by_its_id_and_the_neighbour_goes_on(tmp_path: Path) -> None:
+    engine = FakeEngine(max_batch=2)
+    engine.gate.clear()
+    async with running_service(engine, tmp_path) as service:
+        stays = service.stub.GenerateImage(request("stays", steps=3, request_id="a"))
+        gone = service.stub.GenerateImage(request("gone", steps=100, request_id="b"))
+        await engine.wait_until_stepping()
+        await until(lambda: service.core.scheduler.unfinished == 2)
+        cancelled = await service.stub.CancelImage(pb.CancelRequest(request_id="b"))
+        again = await service.stub.CancelImage(pb.CancelRequest(request_id="b"))
+        unknown = await service.stub.CancelImage(pb.CancelRequest())
+        with pytest.raises(aio.AioRpcError) as ended:
+            await gone
+        engine.gate.set()
+        await stays
+
+    assert (cancelled.cancelled, again.cancelled, unknown.cancelled) == (1, 0, 0)
+    assert ended.value.code() is grpc.StatusCode.CANCELLED
+    assert ended.value.details() == "request b was cancelled"
+    assert engine.finished == ["stays"]
+
+
+async def test_the_id_that_progress_told_cancels(tmp_path: Path) -> None:
+    async with running_service(FakeEngine(), tmp_path) as service:
+        call = service.stub.GenerateImageStream(request(steps=100))
+        first = await anext(aiter(call))
+        cancelled = await service.stub.CancelImage(pb.CancelRequest(request_id=first.progress.request_id))
+        with pytest.raises(aio.AioRpcError) as ended:
+            _ = [event async for event in call]
+
+    assert cancelled.cancelled == 1
+    assert ended.value.code() is grpc.StatusCode.CANCELLED
+
+
+async def test_cancelling_variations_tells_how_many_were_left(tmp_path: Path) -> None:
+    engine = FakeEngine(max_batch=1)
+    engine.spend = lambda rows: engine.gate.clear() if len(engine.batches) == 2 else None
+    async with running_service(engine, tmp_path) as service:
+        asked = pb.ImageVariationsRequest(request=request(request_id="v"), count=5)
+        call = service.stub.GenerateImageVariations(asked)
+        painted = [await anext(aiter(call)) for _ in range(2)]
+        await engine.wait_until_stepping()
+        cancelled = await service.stub.CancelImage(pb.CancelRequest(request_id="v"))
+        engine.gate.set()
+        with pytest.raises(aio.AioRpcError) as ended:
+            await anext(aiter(call))
+
+    assert (len(painted), cancelled.cancelled) == (2, 3)
+    assert ended.value.code() is grpc.StatusCode.CANCELLED
+
+
+async def test_variations_take_the_places_that_are_free(tmp_path: Path) -> None:
+    engine = FakeEngine(max_batch=8)
+    engine.gate.clear()
+    async with running_service(engine, tmp_path, max_waiting=3) as service:
+        single = service.stub.GenerateImage(request("single"))
+        await engine.wait_until_stepping()
+        call = service.stub.GenerateImageVariations(pb.ImageVariationsRequest(request=request(), count=6))
+        await until(lambda: service.core.scheduler.unfinished == 3)
+        with pytest.raises(BusyError), service.core.scheduler.admit(1):
+            pass
+        engine.gate.set()
+
+        assert len([response async for response in call]) == 6
+        await single
+        with service.core.scheduler.admit(3):  # Every place is free again.
+            pass
+
+
+async def test_one_users_calls_share_one_part_of_the_engine(tmp_path: Path) -> None:
+    engine = FakeEngine(max_batch=1)
+    engine.gate.clear()
+    async with running_service(engine, tmp_path) as service:
+        greedy = [service.stub.GenerateImage(request(f"g{n}", user_id="greedy")) for n in range(6)]
+        await engine.wait_until_stepping()
+        await until(lambda: service.core.scheduler.unfinished == 6)
+        other = service.stub.GenerateImage(request("other", user_id="other"))
+        await until(lambda: service.core.scheduler.unfinished == 7)
+        engine.gate.set()
+        await asyncio.gather(other, *greedy)
+
+    assert "other" in engine.finished[:3]  # And not behind all that came before it.
+
+
+async def test_a_step_without_memory_is_told_and_the_service_goes_on(tmp_path: Path) -> None:
+    engine = FakeEngine(max_batch=1)
+    engine.fail = lambda prompts: OutOfMemoryError("the device is full") if "huge" in prompts else None
+    async with running_service(engine, tmp_path) as service:
+        with pytest.raises(aio.AioRpcError) as failed:
+            await service.stub.GenerateImage(request("huge"))
+        response = await service.stub.GenerateImage(request("small"))
+
+    assert failed.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert failed.value.details() == "the device is full"
+    assert "retry-after-ms" not in dict(failed.value.trailing_metadata())
+    assert response.metadata.seed == 7
+
+
+async def test_a_batch_without_memory_is_painted_in_smaller_ones(tmp_path: Path) -> None:
+    engine = FakeEngine(max_batch=4)
+    engine.fail = lambda prompts: OutOfMemoryError("the device is full") if len(prompts) > 1 else None
+    engine.gate.clear()
+    async with running_service(engine, tmp_path) as service:
+        calls = [service.stub.GenerateImage(request(f"p{n}")) for n in range(4)]
+        await engine.wait_until_stepping()
+        await until(lambda: service.core.scheduler.unfinished == 4)
+        engine.gate.set()
+        await asyncio.gather(*calls)
+
+    assert sorted(engine.finished) == ["p0", "p1", "p2", "p3"]
+
+
+async def test_a_model_is_loaded_when_it_is_asked_for(tmp_path: Path) -> None:
+    loader = GatedLoader(FakeEngine("big"))
+    async with running_service(loader.keep(ready=FakeEngine()), tmp_path) as service:
+        before = await service.stub.GetImageModels(pb.ModelRequest())
+        first = await service.stub.GenerateImage(request(model="big"))
+        second = await service.stub.GenerateImage(request(model="big"))
+        after = await service.stub.GetImageModels(pb.ModelRequest())
+
+    assert [model.state for model in before.models] == [
+        pb.ModelInfo.STATE_READY,
+        pb.ModelInfo.STATE_NOT_LOADED,
+    ]
+    assert (before.models[1].device, before.models[1].max_batch) == ("", 0)
+    assert after.models[1].state == pb.ModelInfo.STATE_READY
+    assert first.metadata.model == second.metadata.model == "big"
+    assert first.metadata.stage_ms["load"] > 0
+    assert "load" not in second.metadata.stage_ms
+
+
+async def test_a_model_that_cannot_be_loaded_is_replaced_and_the_caller_told(tmp_path: Path) -> None:
+    loader = GatedLoader(FakeEngine("big", default_steps=4))
+    loader.broken["big"] = "unet/config.json is no JSON"
+    keep = loader.keep(ready=FakeEngine("painter"), fallback_model="painter")
+    async with running_service(keep, tmp_path) as service:
+        response = await service.stub.GenerateImage(pb.ImageRequest(prompt="a barn", model="big"))
+        offer = await service.stub.GetImageModels(pb.ModelRequest())
+
+    metadata = response.metadata
+    # What was left open is the other model's default.
+    assert (metadata.model, metadata.steps) == ("painter", 1)
+    (warning,) = metadata.warnings
+    assert warning == ("model big could not be loaded, painted by painter: unet/config.json is no JSON")
+    assert offer.models[1].state == pb.ModelInfo.STATE_FAILED
+    assert offer.models[1].error == "unet/config.json is no JSON"
+
+
+async def test_without_a_fallback_a_model_that_cannot_be_loaded_fails_the_call(tmp_path: Path) -> None:
+    loader = GatedLoader(FakeEngine("big"))
+    loader.broken["big"] = "no model_index.json"
+    async with running_service(loader.keep(ready=FakeEngine()), tmp_path) as service:
+        with pytest.raises(aio.AioRpcError) as failed:
+            await service.stub.GenerateImage(request(model="big"))
+        await service.stub.GenerateImage(request())
+
+    assert failed.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert failed.value.details() == "model big could not be loaded: no model_index.json"
+
+
+async def test_a_fallback_that_cannot_paint_the_request_says_both(tmp_path: Path) -> None:
+    loader = GatedLoader(FakeEngine("big"))
+    loader.broken["big"] = "no model_index.json"
+    keep = loader.keep(ready=FakeEngine("painter", max_size=32), fallback_model="painter")
+    async with running_service(keep, tmp_path) as service:
+        with pytest.raises(aio.AioRpcError) as failed:
+            await service.stub.GenerateImage(request(model="big"))
+
+    assert failed.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert "no model_index.json" in failed.value.details()
+    assert "painter cannot paint it: settings.width must be" in failed.value.details()
+
+
+async def test_a_request_that_waits_for_its_model_is_cancelled_by_its_id(tmp_path: Path) -> None:
+    loader = GatedLoader(FakeEngine("big"))
+    loader.gate.clear()
+    async with running_service(loader.keep(ready=FakeEngine()), tmp_path) as service:
+        waits = service.stub.GenerateImage(request(model="big", request_id="w"))
+        await until(lambda: service.core.house.state("big") is State.LOADING)
+        cancelled = await service.stub.CancelImage(pb.CancelRequest(request_id="w"))
+        with pytest.raises(aio.AioRpcError) as ended:
+            await waits
+        loader.gate.set()
+
+    assert cancelled.cancelled == 1
+    assert ended.value.code() is grpc.StatusCode.CANCELLED
+
+
+async def test_while_a_model_is_loaded_the_others_paint(tmp_path: Path) -> None:
+    loader = GatedLoader(FakeEngine("big"))
+    loader.gate.clear()
+    async with running_service(loader.keep(ready=FakeEngine()), tmp_path) as service:
+        waits = service.stub.GenerateImage(request(model="big"))
+        await until(lambda: service.core.house.state("big") is State.LOADING)
+        await service.stub.GenerateImage(request())
+        loader.gate.set()
+
+        assert (await waits).metadata.model == "big"
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [("painted", "OK"), ("fails to finish", "INTERNAL"), ("cancelled", "CANCELLED")]
+)
+async def test_a_call_lets_its_model_go_however_it_ends(tmp_path: Path, end: str, code: str) -> None:
+    big = FakeEngine("big")
+    loader = GatedLoader(big)
+    async with running_service(loader.keep(ready=FakeEngine()), tmp_path) as service:
+        if end == "cancelled":
+            big.gate.clear()
+        call = service.stub.GenerateImage(request(end, model="big"))
+        if end == "cancelled":
+            await big.wait_until_stepping()
+            call.cancel()
+            big.gate.set()
+        assert (await call.code()).name == code
+        await wait_until_idle(service)
+        house = service.core.house
+        # In use is what is leased: nothing is.
+        await until(lambda: all(room.leases == 0 for room in house._rooms.all()))
 
 
 async def test_a_call_past_its_deadline_is_given_up(tmp_path: Path) -> None:
@@ -288,6 +602,19 @@ async def test_a_call_that_does_not_finish_in_the_grace_period_is_ended(tmp_path
     await channel.close()
 
 
+async def test_the_contract_is_told_where_that_was_asked_for(tmp_path: Path) -> None:
+    async with running_service(FakeEngine(), tmp_path, reflection=True) as service:
+        reflection = reflection_pb2_grpc.ServerReflectionStub(service.channel)
+        call = reflection.ServerReflectionInfo()
+        await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+        response = await call.read()
+        call.cancel()
+
+    told = {service.name for service in response.list_services_response.service}
+    assert "psyche.inference.v1.ImageGenerationService" in told
+    assert "grpc.health.v1.Health" in told
+
+
 async def test_messages_above_grpcs_own_limit_arrive(tmp_path: Path) -> None:
     async with running_service(FakeEngine(), tmp_path) as service:
         with pytest.raises(aio.AioRpcError) as refused:
@@ -312,6 +639,10 @@ async def test_a_stopping_core_takes_no_live_picture(tmp_path: Path) -> None:
         (TooManyCreditsError(8), "RESOURCE_EXHAUSTED", ()),
         (NotOpenError("no"), "FAILED_PRECONDITION", ()),
         (StoppingError(), "UNAVAILABLE", ()),
+        (ModelLoadError("m", "no"), "FAILED_PRECONDITION", ()),
+        (LateError(), "DEADLINE_EXCEEDED", ()),
+        (CancelledByIdError("r"), "CANCELLED", ()),
+        (OutOfMemoryError("no"), "RESOURCE_EXHAUSTED", ()),
     ],
 )
 def test_each_error_has_its_status(

@@ -16,6 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from protos import psyche_inference_v1_pb2 as pb
 from protos import psyche_inference_v1_pb2_grpc as pb_grpc
 from server.errors import (
+    InferenceCancelledError,
     InferenceError,
     InferenceFailedError,
     InferenceRejectedError,
@@ -352,6 +353,7 @@ REJECTED, UNAVAILABLE, FAILED = InferenceRejectedError, InferenceUnavailableErro
         (grpc.StatusCode.CANCELLED, UNAVAILABLE),
         (grpc.StatusCode.INTERNAL, FAILED),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, FAILED),
+        (grpc.StatusCode.FAILED_PRECONDITION, FAILED),
         (grpc.StatusCode.UNKNOWN, FAILED),
         (grpc.StatusCode.UNIMPLEMENTED, FAILED),
     ],
@@ -367,6 +369,16 @@ async def test_each_status_has_its_error(
     assert type(told.value) is error
     assert told.value.field is None
     assert isinstance(told.value.__cause__, aio.AioRpcError)
+
+
+@every_call
+async def test_a_request_that_was_cancelled_by_its_id_is_not_tried_again(
+    door: Door, client: InferenceClient, call: Call
+) -> None:
+    door.service.refusal = (grpc.StatusCode.CANCELLED, "request r1 was cancelled", ())
+
+    with pytest.raises(InferenceCancelledError, match="request r1 was cancelled"):
+        await call(client, PictureOrder(prompt="refuse"))
 
 
 @every_call

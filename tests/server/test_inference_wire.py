@@ -10,7 +10,17 @@ import pytest
 from protos import psyche_inference_v1_pb2 as pb
 from server.errors import InferenceRejectedError
 from server.generation import inference_wire as wire
-from server.generation.picture import LiveFrame, PaintProgress, PaintRefusal, PictureOrder, Progress
+from server.generation.picture import (
+    LiveFrame,
+    PaintProgress,
+    PaintRefusal,
+    PictureMetadata,
+    PictureOrder,
+    Progress,
+    StepTime,
+    StyleInfo,
+    TemplateInfo,
+)
 
 
 FULL = PictureOrder(
@@ -24,6 +34,8 @@ FULL = PictureOrder(
     guidance_scale=0.5,
     seed=0,
     strength=0.25,
+    template="photo",
+    upscale=2,
     source=b"source",
     mask=b"mask",
     format="webp",
@@ -42,7 +54,15 @@ def test_every_field_of_an_order_is_written() -> None:
         negative_prompt="people",
         model="sdxl-turbo",
         settings=pb.ImageSettings(
-            width=768, height=512, steps=4, guidance_scale=0.5, seed=0, style="ink", strength=0.25
+            width=768,
+            height=512,
+            steps=4,
+            guidance_scale=0.5,
+            seed=0,
+            style="ink",
+            strength=0.25,
+            template="photo",
+            upscale=2,
         ),
         user_id="ada",
         context=["a", "b"],
@@ -73,6 +93,8 @@ def test_what_an_order_leaves_open_is_unset_and_not_zero() -> None:
         ({"quality": -(2**40)}, "quality"),
         ({"prompt": "\ud800"}, "prompt"),
         ({"style": "\ud800"}, "style"),
+        ({"template": "\ud800"}, "template"),
+        ({"upscale": 2**40}, "upscale"),
         ({"context": ("\ud800",)}, "context"),
         ({"source": bytes(32 << 20), "mask": bytes(32 << 20)}, "source"),
     ],
@@ -133,6 +155,11 @@ def test_a_picture_is_read_whole() -> None:
                 painted_for_ms=2.0,
                 encoded_for_ms=3.0,
                 finished_ms=1e12,
+                prompt="sea, in ink",
+                context=["a beach"],
+                stage_ms={"denoise": 1.5},
+                upscaler="lanczos",
+                device="cpu",
             ),
         )
     )
@@ -154,7 +181,19 @@ def test_a_picture_is_read_whole() -> None:
         "queued_for_ms": 1.0,
         "painted_for_ms": 2.0,
         "encoded_for_ms": 3.0,
+        "prompt": "sea, in ink",
+        "context": ("a beach",),
+        "stage_ms": {"denoise": 1.5},
+        "upscaler": "lanczos",
+        "device": "cpu",
     }
+
+
+def test_every_field_of_the_metadata_has_its_own_here() -> None:
+    # When it was finished is the picture's own.
+    names = {field.name for field in pb.GenerationMetadata.DESCRIPTOR.fields} - {"finished_ms"}
+
+    assert {field.name for field in dataclasses.fields(PictureMetadata)} == names
 
 
 def test_image_bytes_are_in_no_repr() -> None:
@@ -167,7 +206,9 @@ def test_image_bytes_are_in_no_repr() -> None:
 
 
 def test_events_of_a_painting_are_read() -> None:
-    frame = wire.paint_event(pb.PaintEvent(frame=pb.PaintFrame(revision=4, time_s=1.5, image_data=b"i")))
+    frame = wire.paint_event(
+        pb.PaintEvent(frame=pb.PaintFrame(revision=4, time_s=1.5, image_data=b"i", sustainable_fps=2.5))
+    )
     progress = wire.paint_event(pb.PaintEvent(progress=pb.PaintProgress(revision=4, step=1, total_steps=9)))
     refusal = wire.paint_event(
         pb.PaintEvent(error=pb.PaintError(revision=5, field="settings.width", message="too wide"))
@@ -175,6 +216,7 @@ def test_events_of_a_painting_are_read() -> None:
 
     assert isinstance(frame, LiveFrame)
     assert (frame.revision, frame.time_s, frame.picture.image) == (4, 1.5, b"i")
+    assert frame.sustainable_fps == 2.5
     assert progress == PaintProgress(4, 1, 9)
     assert refusal == PaintRefusal(5, "width", "too wide")
 
@@ -206,8 +248,16 @@ def test_every_field_of_a_model_has_its_own_here() -> None:
     names = {field.name for field in pb.ModelInfo.DESCRIPTOR.fields}
     info = wire.models(
         pb.ModelResponse(
-            models=[pb.ModelInfo(name="m", max_size=4096, measured_megapixels_per_s=1.5)],
-            styles=[pb.StyleInfo(name="ink", description="black")],
+            models=[
+                pb.ModelInfo(
+                    name="m",
+                    max_size=4096,
+                    measured_megapixels_per_s=1.5,
+                    step_times=[pb.StepTime(rows=4, step_ms=2.5)],
+                )
+            ],
+            styles=[pb.StyleInfo(name="ink", description="black", template="{prompt}, ink")],
+            templates=[pb.PromptTemplateInfo(name="photo", description="real", template="photo of {prompt}")],
             default_model="m",
             device="cpu",
         )
@@ -216,5 +266,9 @@ def test_every_field_of_a_model_has_its_own_here() -> None:
     assert {field.name for field in dataclasses.fields(info.models[0])} == names
     assert (info.models[0].name, info.models[0].max_size) == ("m", 4096)
     assert info.models[0].measured_megapixels_per_s == 1.5
-    assert (info.styles[0].name, info.styles[0].description) == ("ink", "black")
+    assert info.models[0].step_times == (StepTime(4, 2.5),)
+    assert info.styles == (StyleInfo("ink", "black", "{prompt}, ink"),)
+    assert info.templates == (TemplateInfo("photo", "real", "photo of {prompt}"),)
+    assert info.find("") is info.find("m") is info.models[0]
+    assert info.find("other") is None
     assert (info.default_model, info.device) == ("m", "cpu")

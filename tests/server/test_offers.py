@@ -8,7 +8,7 @@ import pytest
 
 from server.errors import InferenceFailedError, InferenceUnavailableError, InvalidError
 from server.generation.inference_client import InferenceClient
-from server.generation.picture import ModelInfo, Models, StyleInfo
+from server.generation.picture import ModelInfo, Models, StyleInfo, TemplateInfo
 from server.web.offers import FRESH_S, Offers
 
 
@@ -21,9 +21,10 @@ class Service:
         self.now_s = 100.0
         self.answer = Models(
             models=(model("procedural"), model("turbo")),
-            styles=(StyleInfo("oil", "Oil on canvas"),),
+            styles=(StyleInfo("oil", "Oil on canvas", "{prompt}, in oil"),),
             default_model="procedural",
             device="cpu",
+            templates=(TemplateInfo("photo", "As if photographed", "photograph of {prompt}"),),
         )
 
     async def models(self, *, deadline_s: float) -> Models:
@@ -53,6 +54,14 @@ def model(name: str) -> ModelInfo:
         paints_from_source=True,
         paints_from_mask=False,
         measured_megapixels_per_s=0.0,
+        size_bytes=0,
+        error="",
+        weights_found=True,
+        device="",
+        dtype="",
+        max_batch=0,
+        step_times=(),
+        license="",
     )
 
 
@@ -101,6 +110,10 @@ async def test_an_unknown_name_is_told_with_those_that_there_are(offers: Offers)
         await offers.check(model=None, style="pixel")
     assert told.value.field == "style"
 
+    with pytest.raises(InvalidError, match="template must be one of photo, got 'film'") as told:
+        await offers.check(model=None, style=None, template="film")
+    assert told.value.field == "template"
+
 
 @pytest.mark.parametrize("error", [InferenceUnavailableError("away"), InferenceFailedError("broken")])
 async def test_while_the_service_is_away_every_name_is_taken_for_good(
@@ -108,7 +121,7 @@ async def test_while_the_service_is_away_every_name_is_taken_for_good(
 ) -> None:
     service.error = error
 
-    await offers.check(model="anything", style="anything")
+    await offers.check(model="anything", style="anything", template="anything")
     with pytest.raises(type(error)):
         await offers.get()
 

@@ -142,6 +142,9 @@ WHOLE_PROMPT = {
     "style": "oil",
     "strength": 1,
     "source": "current",
+    "mask": "an-upload",
+    "template": "photo",
+    "upscale": 4,
     "transition_s": 600,
     "when": "queue",
     "author": "Ada",
@@ -152,7 +155,7 @@ WHOLE_PROMPT = {
 def test_every_field_of_a_prompt_reaches_its_job() -> None:
     body = parse(PromptBody, WHOLE_PROMPT)
 
-    job = body.job(canvas="left", session="session", source=b"image")
+    job = body.job(canvas="left", session="session", source=b"image", mask=b"mask")
 
     assert set(WHOLE_PROMPT) == set(PromptBody.model_fields)
     assert (job.kind, job.canvas, job.session, job.count) == (Kind.VARIATIONS, "left", "session", 64)
@@ -161,6 +164,8 @@ def test_every_field_of_a_prompt_reaches_its_job() -> None:
     assert (order.prompt, order.negative_prompt, order.seed) == ("a fox", "blurry", SEEDS - 1)
     assert (order.steps, order.guidance_scale, order.width, order.height) == (100, 20.0, 4096, 64)
     assert (order.model, order.style, order.strength, order.source) == ("procedural", "oil", 1.0, b"image")
+    assert order.request_id == job.id
+    assert (order.mask, order.template, order.upscale) == (b"mask", "photo", 4)
     assert job.warnings == []
 
 
@@ -194,6 +199,9 @@ WRONG_PROMPT = [
     *wrong("prompt", None, 1, True, [], {}, "", "   ", "x" * 2001, b"x"),
     *wrong("negative_prompt", None, 1, "x" * 2001),
     *wrong("mode", None, "LIVE", "playlist", 1),
+    *wrong("mask", 1, "x" * 101),
+    *wrong("template", 1, "x" * 201),
+    *wrong("upscale", *NO_NUMBERS, 0, 3, 8, 2.0),
     *wrong("count", *NO_NUMBERS, None, 0, 65, 1.5, -1),
     *wrong("fps", *NO_NUMBERS, 0, 0.09, 60.1, -1),
     *wrong("seed", *NO_NUMBERS, -1, SEEDS, 1.5),

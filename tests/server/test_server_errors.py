@@ -28,6 +28,7 @@ TABLE: dict[str, tuple[int, int | None, str, str]] = {
     "InferenceUnavailableError": (503, None, "inference_unavailable", "InferenceError"),
     "InferenceBusyError": (503, None, "inference_busy", "InferenceUnavailableError"),
     "InferenceRejectedError": (400, None, "invalid", "InferenceError"),
+    "InferenceCancelledError": (409, None, "inference_cancelled", "InferenceError"),
     "InferenceFailedError": (502, None, "inference_failed", "InferenceError"),
 }
 

@@ -265,10 +265,12 @@ class SourceEngine(FakeEngine):
     def __init__(self) -> None:
         super().__init__()
         self.sources: list[tuple[int, int, int] | None] = []
+        self.masks: list[tuple[int, int, int] | None] = []
 
     def begin(self, timeline: Any, time_s: float) -> Any:
-        source = timeline.current(time_s).request.source
-        self.sources.append(None if source is None else tuple(np.asarray(source)[5, 5].tolist()))
+        request = timeline.current(time_s).request
+        for kept, told in ((self.sources, request.source), (self.masks, request.mask)):
+            kept.append(None if told is None else tuple(np.asarray(told)[5, 5].tolist()))
         return super().begin(timeline, time_s)
 
 
@@ -300,6 +302,30 @@ async def test_the_current_picture_can_be_what_a_prompt_starts_from(tmp_path: Pa
         assert (await site.ended(job["id"]))["state"] == "succeeded"
 
     assert engine.sources == [(200, 30, 60)]
+
+
+async def test_an_uploaded_mask_tells_where_a_prompt_paints(tmp_path: Path) -> None:
+    engine = SourceEngine()
+    async with running_site(tmp_path, engine=engine, default_prompt="") as site:
+        body = await site.call("POST", "/images", status=201, data=PNG, headers={"Content-Type": "image/png"})
+        uploaded = body["image"]["id"]
+        job = await site.paint("left", "over it", mode="once", source=uploaded, mask=uploaded)
+        ended = await site.ended(job["id"])
+
+    assert ended["state"] == "succeeded"
+    assert engine.sources == [(200, 30, 60)]
+    assert engine.masks[0] is not None
+
+
+async def test_a_mask_without_what_it_needs_is_refused(still_site: Site) -> None:
+    for fields in ({"mask": "no-such-image"}, {"mask": "no-such-image", "source": "current"}):
+        await still_site.call(
+            "POST", "/canvases/left/frames", status=201, data=PNG, headers={"Content-Type": "image/png"}
+        )
+        error = await still_site.refused(
+            "POST", "/canvases/left/prompt", status=400, json={"prompt": "x", **fields}
+        )
+        assert error["field"] == "mask"
 
 
 async def test_a_source_that_is_not_there_is_refused_and_makes_no_canvas(still_site: Site) -> None:

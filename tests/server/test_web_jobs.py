@@ -10,7 +10,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from grpc import aio
 from screens import SOON_S, Site, image, running_site, wait_for
+
+from protos import psyche_inference_v1_pb2 as pb
+from protos.psyche_inference_v1_pb2_grpc import ImageGenerationServiceStub
 
 
 BAD_PROMPTS = [
@@ -350,3 +354,20 @@ async def test_a_bad_playlist_names_its_field(
 ) -> None:
     error = await still_site.refused("POST", "/canvases/left/playlist", status=400, json=body)
     assert error["field"] == field
+
+
+async def test_a_job_can_be_given_up_at_the_inference_service_by_its_id(still_site: Site) -> None:
+    engine = still_site.engine
+    assert engine is not None
+    engine.gate.clear()
+    job = await still_site.paint("left", "given up", mode="once", steps=3)
+    await engine.wait_until_stepping()
+
+    async with aio.insecure_channel(still_site.parts.client.address) as channel:
+        cancel = ImageGenerationServiceStub(channel).CancelImage
+        answer = await cancel(pb.CancelRequest(request_id=job["id"]))
+    engine.gate.set()
+    ended = await still_site.ended(job["id"])
+
+    assert answer.cancelled == 1
+    assert (ended["state"], ended["reason"], ended["error"]) == ("cancelled", "cancelled", None)

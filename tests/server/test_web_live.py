@@ -6,8 +6,9 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from fakes import FakeEngine, running_service
+from fakes import FakeEngine
 from screens import Screen, Site, running_app, running_site, settings_for, wait_for
+from services import running_service
 
 
 async def test_a_prompt_switches_one_canvas_within_a_second_and_leaves_the_other(site: Site) -> None:

@@ -146,10 +146,12 @@ async def test_models_and_styles_are_those_of_the_inference_service(still_site: 
     models = await still_site.call("GET", "/models")
     styles = await still_site.call("GET", "/styles")
 
-    assert [model["name"] for model in models["models"]] == ["fake", "tiny"]
+    assert [model["name"] for model in models["models"]] == ["fake"]
     assert models["default"] == "fake"
     assert models["device"] == "cpu"
-    assert styles == {"styles": [{"name": "oil", "description": "Oil on canvas"}]}
+    assert styles["styles"][0]["name"] == "oil"
+    assert "{prompt}" in styles["styles"][0]["template"]
+    assert all("{prompt}" in template["template"] for template in styles["templates"])
 
 
 async def test_without_the_inference_service_models_are_told_to_be_away(tmp_path: Path) -> None:

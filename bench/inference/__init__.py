@@ -1,0 +1,1 @@
+"""The inference bench: engines, the scheduler above them, and diffusers' own loop beside them."""
