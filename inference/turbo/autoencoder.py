@@ -66,16 +66,14 @@ class Autoencoder:
         misses: Sources that were encoded.
     """
 
-    def __init__(
-        self, components: Components, device: Any, dtype: Any, *, cache_bytes: int = CACHE_BYTES
-    ) -> None:
-        """Take the autoencoders of a pipeline.
+    def __init__(self, components: Components, device: Any, *, cache_bytes: int = CACHE_BYTES) -> None:
+        """Take the autoencoders of a pipeline, each in the precision of its own weights.
+
+        One that overflows in float16 is read in float32.
 
         Args:
             components: Whose autoencoders are on the device by the time of the first call.
             device: A torch device or its name.
-            dtype: The model's. Each autoencoder runs in that of its own weights, which may be another:
-                one that overflows in float16 is read in float32.
             cache_bytes: What all remembered sources may take together.
         """
         self.hits = 0
@@ -86,7 +84,7 @@ class Autoencoder:
         self._device = torch.device(device)
         self._cache_bytes = cache_bytes
         self._cached_bytes = 0
-        self._cache: OrderedDict[tuple[bytes, int, int], Moments] = OrderedDict()
+        self._cache: OrderedDict[tuple[bytes, int, int, bool], Moments] = OrderedDict()
         self._digests: dict[int, tuple[weakref.ref[Pixels], bytes]] = {}
 
     @property
@@ -94,22 +92,25 @@ class Autoencoder:
         """Whether live frames have an autoencoder of their own."""
         return self._tiny is not None
 
-    def encode(self, pixels: Pixels, width: int, height: int) -> Moments:
+    def encode(self, pixels: Pixels, width: int, height: int, *, tiny: bool = False) -> Moments:
         """Bring a source into latents, remembering it.
 
         Args:
             pixels: ``(H, W, 3)`` uint8 of any size; it is scaled and cropped.
             width: Of the picture to paint, in pixels.
             height: Likewise.
+            tiny: Whether the tiny autoencoder does it where there is one: a ninth of the work, for live
+                pictures whose source changes often.
         """
-        key = (self._digest(pixels), width, height)
+        tiny = tiny and self.has_tiny
+        key = (self._digest(pixels), width, height, tiny)
         found = self._cache.get(key)
         if found is not None:
             self.hits += 1
             self._cache.move_to_end(key)
             return found
         self.misses += 1
-        made: Moments = self._encode(fit(pixels, width, height))
+        made: Moments = self._encode(self._tiny if tiny else self._full, fit(pixels, width, height))
         self._remember(key, made)
         return made
 
@@ -184,11 +185,11 @@ class Autoencoder:
         return digest.digest()
 
     @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is never followed
-    def _encode(self, pixels: Pixels) -> Moments:
+    def _encode(self, autoencoder: Any, pixels: Pixels) -> Moments:
         image = torch.from_numpy(np.array(pixels)).to(self._device).permute(2, 0, 1)[None]
-        image = (image.float() / 255.0 * 2.0 - 1.0).to(self._full.dtype)
-        encoded = self._full.encode(image)
-        shift, factor = self._scaling(self._full)
+        image = (image.float() / 255.0 * 2.0 - 1.0).to(autoencoder.dtype)
+        encoded = autoencoder.encode(image)
+        shift, factor = self._scaling(autoencoder)
         if not hasattr(encoded, "latent_dist"):
             return Moments((encoded.latents.float() - shift) * factor)
         spread = encoded.latent_dist
@@ -211,7 +212,7 @@ class Autoencoder:
         shift, deviation = torch.tensor((mean, std), device=self._device).view(2, 1, -1, 1, 1)
         return shift, factor / deviation
 
-    def _remember(self, key: tuple[bytes, int, int], moments: Moments) -> None:
+    def _remember(self, key: tuple[bytes, int, int, bool], moments: Moments) -> None:
         if moments.size_bytes > self._cache_bytes:
             return
         self._cache[key] = moments

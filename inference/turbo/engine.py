@@ -98,7 +98,7 @@ class TurboEngine:
             raise ModelLoadError(self._model.name, str(exc)) from exc
         where, dtype = self._device.name, self._device.dtype
         text = TextEncoder(components, where)
-        autoencoder = Autoencoder(components, where, dtype)
+        autoencoder = Autoencoder(components, where)
         sources = Sources(autoencoder, device=where, scale=self._scale)
         beginner = Beginner(
             text,

@@ -175,9 +175,12 @@ class Beginner:
         current = timeline.current(time_s).request
         stage_s: dict[str, float] = {}
         targets, shares = self._encode(timeline, time_s, current, stage_s)
-        schedule = self._schedules.of(current.steps)
         strength = fold([target.strength for target in targets], shares, mix_numbers)
-        first = first_step(current.steps, strength) if current.source is not None else 0
+        schedule, first = self._schedules.of(current.steps), 0
+        if current.source is not None and strength < 1.0:
+            first = first_step(current.steps, strength)
+            if first == 0:
+                schedule = self._schedules.begun_within(current.steps, strength)
         shape = (1, 4, current.height // self._scale, current.width // self._scale)
         with _timed(stage_s, "noise"):
             noise = PictureNoise([target.seed for target in targets], shares, time_s, shape, self._noises)
@@ -225,7 +228,9 @@ class Beginner:
             source = None
             if request.source is not None:
                 with _timed(stage_s, "source"):
-                    source = self._sources.latents(request.source, current.width, current.height)
+                    source = self._sources.latents(
+                        request.source, current.width, current.height, tiny=request.is_live
+                    )
             targets.append(_Target(request, prompt, negative, source))
             shares.append(share)
         return targets, shares

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 from diffusers import EulerAncestralDiscreteScheduler
 
 
@@ -80,12 +81,29 @@ class Schedules:
             self._made[steps] = self._make(steps)
         return self._made[steps]
 
+    def begun_within(self, steps: int, strength: float) -> Schedule:
+        """Return a schedule of so many steps that begins where a strength below 1 says.
+
+        For the few steps of a turbo model: `first_step` leaves all of them there, and they would begin at
+        pure noise, whatever the strength. The timesteps are spaced as "trailing" spaces them, so that this
+        is the end of a longer schedule wherever there is one that begins at the same noise.
+        """
+        trained = int(self._scheduler.config.num_train_timesteps)
+        highest = strength * trained
+        timesteps = [max(round(highest * (steps - index) / steps) - 1, 0) for index in range(steps)]
+        alphas = self._scheduler.alphas_cumprod.numpy().astype(np.float64)
+        trained_sigmas = np.sqrt((1.0 - alphas) / alphas)
+        sigmas = [float(np.interp(step, np.arange(trained), trained_sigmas)) for step in timesteps]
+        return self._put_together([float(step) for step in timesteps], [*sigmas, 0.0])
+
     def _make(self, steps: int) -> Schedule:
         with _quiet_arrays():
             self._scheduler.set_timesteps(steps)
         # Rounding leaves one timestep too many for some counts (61 with trailing spacing), below 0.
         timesteps = self._scheduler.timesteps.tolist()[:steps]
-        sigmas = [*self._scheduler.sigmas.tolist()[:steps], 0.0]
+        return self._put_together(timesteps, [*self._scheduler.sigmas.tolist()[:steps], 0.0])
+
+    def _put_together(self, timesteps: list[float], sigmas: list[float]) -> Schedule:
         return Schedule(
             steps=tuple(
                 self._step(timestep, sigma, next_sigma)

@@ -64,10 +64,12 @@ class Sources:
         self._moments: _Remembered[Moments] = _Remembered()
         self._areas: _Remembered[Area] = _Remembered()
 
-    def latents(self, source: Pixels, width: int, height: int) -> Moments:
-        """Return a source in latents, fitted to a size in pixels."""
+    def latents(self, source: Pixels, width: int, height: int, *, tiny: bool = False) -> Moments:
+        """Return a source in latents, fitted to a size in pixels; see `Autoencoder.encode`."""
         made, is_known = self._moments.get(
-            (source,), (width, height), lambda: self._autoencoder.encode(source, width, height)
+            (source,),
+            (width, height, tiny),
+            lambda: self._autoencoder.encode(source, width, height, tiny=tiny),
         )
         self.hits += is_known
         return made
@@ -104,10 +106,10 @@ class _Remembered(Generic[Made]):
         self._held_bytes = 0
 
     def get(
-        self, arrays: tuple[Pixels, ...], size: tuple[int, int], make: Callable[[], Made]
+        self, arrays: tuple[Pixels, ...], how: tuple[int, ...], make: Callable[[], Made]
     ) -> tuple[Made, bool]:
-        """Return what was made of these arrays at this size, and whether it was there already."""
-        key = (*map(id, arrays), *size)
+        """Return what was made of these arrays in this way, and whether it was there already."""
+        key = (*map(id, arrays), *how)
         if (found := self._made.get(key)) is not None:
             self._made.move_to_end(key)
             return found[1], True

@@ -37,7 +37,7 @@ def only_tiny() -> Components:
 
 
 def autoencoder(components: Components, **settings: int) -> Autoencoder:
-    return Autoencoder(components, "cpu", torch.float32, **settings)
+    return Autoencoder(components, "cpu", **settings)
 
 
 def latents(rows: int, side: int = 8, seed: int = 0) -> Any:

@@ -458,3 +458,31 @@ class _NineChannels:
         return []
 
     buffers = parameters
+
+
+def test_a_single_step_keeps_more_of_the_source_at_a_weaker_strength() -> None:
+    engine = make_engine()
+    source = ask("a fox", seed=1, source=picture(3), strength=0.001)
+    requests = [replace(source, strength=strength) for strength in (0.1, 0.9)]
+
+    almost_untouched, weak, strong = begin(engine, source, *requests)
+
+    assert weak.total_steps == strong.total_steps == 1
+    added = [(run.latents - almost_untouched.latents).abs().mean() for run in (weak, strong)]
+    assert added[0] < 0.2 * added[1]
+
+
+def test_a_live_source_goes_through_the_tiny_autoencoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    components = tiny("sdxl", "kl")
+    engine = make_engine(components)
+    live = ask("a fox", seed=1, source=picture(3), is_live=True)
+
+    def refuse(_: Any) -> Any:
+        raise AssertionError("the full autoencoder was used")
+
+    monkeypatch.setattr(components.autoencoder, "encode", refuse)
+    (run,) = begin(engine, live)
+
+    assert run.latents.isfinite().all()
+    with pytest.raises(AssertionError):
+        begin(engine, replace(live, is_live=False))

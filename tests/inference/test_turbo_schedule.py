@@ -88,3 +88,28 @@ def test_a_scheduler_that_cannot_be_followed_is_refused(changed: dict[str, str])
 )
 def test_strength_is_rounded_to_steps_and_never_to_none(steps: int, strength: float, left: int) -> None:
     assert steps - first_step(steps, strength) == left
+
+
+@pytest.mark.parametrize(
+    ("steps", "strength", "longer"), [(1, 0.5, 2), (1, 0.25, 4), (2, 0.5, 4), (3, 0.75, 4)]
+)
+def test_a_schedule_that_begins_within_is_the_end_of_a_longer_one(
+    steps: int, strength: float, longer: int
+) -> None:
+    schedules = Schedules(TURBO)
+
+    begun = schedules.begun_within(steps, strength)
+
+    whole = schedules.of(longer)
+    assert [step.timestep for step in begun.steps] == [step.timestep for step in whole.steps[-steps:]]
+    assert begun.sigmas == pytest.approx(whole.sigmas[-steps - 1 :], rel=1e-5)
+
+
+def test_a_weaker_strength_begins_at_less_noise() -> None:
+    schedules = Schedules(TURBO)
+
+    first = [schedules.begun_within(1, strength).sigmas[0] for strength in (0.001, 0.2, 0.6, 0.999)]
+
+    assert first == sorted(first)
+    assert 0.0 < first[0] < 0.1
+    assert first[-1] < schedules.of(1).sigmas[0]

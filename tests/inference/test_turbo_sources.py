@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 # ruff: noqa: E402 - what follows needs torch.
 import numpy as np
-from tiny_turbo import CPU, ask, half_mask, picture, tiny
+from tiny_turbo import ask, half_mask, picture, tiny
 
 from inference.turbo.autoencoder import Autoencoder
 from inference.turbo.sources import Sources
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.diffusion
 
 
 def sources_of() -> tuple[Sources, Autoencoder]:
-    autoencoder = Autoencoder(tiny(), "cpu", CPU.dtype)
+    autoencoder = Autoencoder(tiny(), "cpu")
     return Sources(autoencoder, device="cpu", scale=8), autoencoder
 
 
