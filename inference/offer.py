@@ -61,4 +61,5 @@ def _describe_model(status: ModelStatus, scheduler: Scheduler) -> pb.ModelInfo:
             for rows, seconds in sorted(scheduler.step_times(model.name).items())
         ],
         license=model.license,
+        aliases=status.entry.aliases,
     )

@@ -826,6 +826,7 @@ class ModelInfo(_message.Message):
     MAX_BATCH_FIELD_NUMBER: _builtins.int
     STEP_TIMES_FIELD_NUMBER: _builtins.int
     LICENSE_FIELD_NUMBER: _builtins.int
+    ALIASES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     description: _builtins.str
     """One line for people."""
@@ -865,6 +866,10 @@ class ModelInfo(_message.Message):
     def step_times(self) -> _containers.RepeatedCompositeFieldContainer[Global___StepTime]:
         """What one step took, by the rows that it carried, as measured by this process so far."""
 
+    @_builtins.property
+    def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Other names that requests may use for it, such as its hub id."""
+
     def __init__(
         self,
         *,
@@ -893,10 +898,11 @@ class ModelInfo(_message.Message):
         max_batch: _builtins.int = ...,
         step_times: _abc.Iterable[Global___StepTime] | None = ...,
         license: _builtins.str = ...,
+        aliases: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_guidance_scale", b"default_guidance_scale", "default_height", b"default_height", "default_steps", b"default_steps", "default_width", b"default_width", "description", b"description", "device", b"device", "dtype", b"dtype", "engine", b"engine", "error", b"error", "is_neural", b"is_neural", "license", b"license", "max_batch", b"max_batch", "max_size", b"max_size", "max_steps", b"max_steps", "measured_megapixels_per_s", b"measured_megapixels_per_s", "min_size", b"min_size", "name", b"name", "paints_from_mask", b"paints_from_mask", "paints_from_source", b"paints_from_source", "size_bytes", b"size_bytes", "state", b"state", "step_times", b"step_times", "uses_guidance", b"uses_guidance", "uses_negative_prompt", b"uses_negative_prompt", "weights_found", b"weights_found"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "default_guidance_scale", b"default_guidance_scale", "default_height", b"default_height", "default_steps", b"default_steps", "default_width", b"default_width", "description", b"description", "device", b"device", "dtype", b"dtype", "engine", b"engine", "error", b"error", "is_neural", b"is_neural", "license", b"license", "max_batch", b"max_batch", "max_size", b"max_size", "max_steps", b"max_steps", "measured_megapixels_per_s", b"measured_megapixels_per_s", "min_size", b"min_size", "name", b"name", "paints_from_mask", b"paints_from_mask", "paints_from_source", b"paints_from_source", "size_bytes", b"size_bytes", "state", b"state", "step_times", b"step_times", "uses_guidance", b"uses_guidance", "uses_negative_prompt", b"uses_negative_prompt", "weights_found", b"weights_found"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -218,6 +218,7 @@ def _model_info(info: pb.ModelInfo) -> ModelInfo:
         max_batch=info.max_batch,
         step_times=tuple(StepTime(measured.rows, measured.step_ms) for measured in info.step_times),
         license=info.license,
+        aliases=tuple(info.aliases),
     )
 
 

@@ -148,6 +148,7 @@ class ModelInfo:
     max_batch: int  # rows of one step; 0 until it is loaded
     step_times: tuple[StepTime, ...]  # as measured so far
     license: str  # of its weights; empty: none is needed
+    aliases: tuple[str, ...]  # other names that orders may use for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,6 @@ class Models:
     templates: tuple[TemplateInfo, ...] = ()
 
     def find(self, name: str) -> ModelInfo | None:
-        """Return a model by its name, an empty one being the default; None if it is not on offer."""
+        """Return a model by its name or an alias, "" being the default; None if it is not on offer."""
         wanted = name or self.default_model
-        return next((model for model in self.models if model.name == wanted), None)
+        return next((model for model in self.models if wanted in (model.name, *model.aliases)), None)

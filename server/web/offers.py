@@ -47,7 +47,8 @@ class Offers:
             offers = await self.get()
         except InferenceError:
             return
-        _check_name("model", model, [offered.name for offered in offers.models])
+        if model and offers.find(model) is None:
+            _check_name("model", model, [offered.name for offered in offers.models])
         _check_name("style", style, [offered.name for offered in offers.styles])
         _check_name("template", template, [offered.name for offered in offers.templates])
 

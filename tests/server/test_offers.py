@@ -62,6 +62,7 @@ def model(name: str) -> ModelInfo:
         max_batch=0,
         step_times=(),
         license="",
+        aliases=(f"somebody/{name}",),
     )
 
 
@@ -91,6 +92,7 @@ async def test_a_fresh_answer_is_remembered_and_an_old_one_asked_for_again(
 async def test_known_names_are_taken(offers: Offers) -> None:
     await offers.check(model="turbo", style="oil")
     await offers.check(model="turbo", style=None)
+    await offers.check(model="somebody/turbo", style=None)
     await offers.check(model=None, style="oil")
 
 
