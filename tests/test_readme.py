@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from inference.metrics import Metrics
+from inference.models.catalogue import built_in
+from inference.settings import Settings as InferenceSettings
 from server import errors
 from server.app import make_app
 from server.settings import Settings
@@ -15,6 +18,7 @@ from server.streaming.wire import CloseCode
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
+INFERENCE_README = (ROOT / "inference/README.md").read_text()
 GOLDEN = json.loads((ROOT / "tests/golden/index.json").read_text())
 
 
@@ -57,3 +61,21 @@ def test_every_route_is_told() -> None:
     missing = {path for path in paths if f"/{path.rpartition('/')[2]}" not in README}
 
     assert missing <= {"/favicon.ico", "/static/{name}"}
+
+
+@pytest.mark.parametrize("name", InferenceSettings.model_fields)
+def test_every_setting_of_the_inference_service_is_told(name: str) -> None:
+    assert f"| `--{name.replace('_', '-')}` |" in INFERENCE_README
+
+
+@pytest.mark.parametrize("name", built_in())
+def test_every_model_is_told(name: str) -> None:
+    assert f"| `{name}` |" in INFERENCE_README
+
+
+def test_every_metric_that_is_counted_is_told() -> None:
+    own = [metric.name for metric in Metrics().registry.collect() if metric.name.startswith("psyche_")]
+
+    assert own
+    for name in own:
+        assert f"`{name.removeprefix('psyche_inference_')}" in INFERENCE_README, name
