@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal, NoReturn, Self, get_args, get_origin
 
 from annotated_types import Ge, Le
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -122,6 +122,13 @@ class Settings(BaseSettings):
     grace_period_s: Annotated[
         float, Field(ge=0, le=3600, description="seconds that calls get to finish when the service stops")
     ] = 10.0
+
+    @field_validator("model_dir")
+    @classmethod
+    def _check_folder(cls, folder: Path) -> Path:
+        if folder.exists() and not folder.is_dir():
+            raise ValueError("must be a folder")
+        return folder
 
     @model_validator(mode="after")
     def _check_address(self) -> Self:

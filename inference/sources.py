@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from inference.engine import Pixels, RejectedError
 
@@ -42,6 +42,10 @@ def decode(data: bytes, field: str, *, background: str) -> Pixels:
         return np.ascontiguousarray(_flatten(ImageOps.exif_transpose(image), background))
     except RejectedError:
         raise
+    except UnidentifiedImageError as exc:  # Its message names one of our objects.
+        raise RejectedError(
+            field, f"{field} must be a whole JPEG, PNG or WebP file, got something else"
+        ) from exc
     except Exception as exc:  # Hostile bytes make decoders raise almost anything.
         raise RejectedError(field, f"{field} must be a whole JPEG, PNG or WebP file: {exc}") from exc
 

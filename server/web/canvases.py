@@ -167,7 +167,15 @@ async def start_prompts(
         ServerFullError: If a canvas or its queue is full.
     """
     parts = request.app[PARTS]
-    await parts.offers.check(model=body.model, style=body.style, template=body.template)
+    await parts.offers.check(
+        model=body.model,
+        style=body.style,
+        template=body.template,
+        width=body.width,
+        height=body.height,
+        steps=body.steps,
+        upscale=body.upscale,
+    )
     key = request.headers.get("Idempotency-Key")
     known = parts.repeats.find(key, (request.path, raw))
     if known is not None:

@@ -6,13 +6,16 @@ import time
 
 from server.errors import InferenceError, InvalidError
 from server.generation.inference_client import InferenceClient
-from server.generation.picture import Models
+from server.generation.picture import ModelInfo, Models
 from server.streaming.clock import Clock
 
 
 # Models come and go slowly; asking more often than this would only load the service.
 FRESH_S = 5.0
 DEADLINE_S = 2.0
+
+# Of a picture that was made larger, pixels.
+MAX_SIDE_PX = 4096
 
 
 class Offers:
@@ -35,13 +38,24 @@ class Offers:
             self._asked_at = self._clock()
         return self._known
 
-    async def check(self, *, model: str | None, style: str | None, template: str | None = None) -> None:
-        """Judge the names in a request; while the service is away every name is taken for good.
+    async def check(
+        self,
+        *,
+        model: str | None,
+        style: str | None,
+        template: str | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        steps: int | None = None,
+        upscale: int | None = None,
+    ) -> None:
+        """Judge what a request wants by what is on offer; while the service is away all is taken for good.
 
         Raises:
-            InvalidError: If there is no such model, style or template: names those that there are.
+            InvalidError: If there is no such model, style or template: names those that there are. If the
+                model cannot paint so large or so small, or in so many steps.
         """
-        if not model and not style and not template:
+        if not any((model, style, template, width, height, steps, upscale)):
             return
         try:
             offers = await self.get()
@@ -51,8 +65,30 @@ class Offers:
             _check_name("model", model, [offered.name for offered in offers.models])
         _check_name("style", style, [offered.name for offered in offers.styles])
         _check_name("template", template, [offered.name for offered in offers.templates])
+        if info := offers.find(model or ""):
+            _check_numbers(info, width=width, height=height, steps=steps, upscale=upscale or 1)
 
 
 def _check_name(field: str, name: str | None, offered: list[str]) -> None:
     if name and name not in offered:
         raise InvalidError(f"{field} must be one of {', '.join(offered)}, got {name!r:.80}", field=field)
+
+
+def _check_numbers(
+    model: ModelInfo, *, width: int | None, height: int | None, steps: int | None, upscale: int
+) -> None:
+    for field, side_px in (("width", width), ("height", height)):
+        if side_px is not None and not model.min_size <= side_px <= model.max_size:
+            raise InvalidError(
+                f"{field} must be {model.min_size} to {model.max_size} for {model.name}, got {side_px}",
+                field=field,
+            )
+    longest_px = max(width or model.default_width, height or model.default_height) * upscale
+    if upscale > 1 and longest_px > MAX_SIDE_PX:
+        raise InvalidError(
+            f"upscale must make no side longer than {MAX_SIDE_PX} pixels, got {longest_px}", field="upscale"
+        )
+    if steps is not None and steps > model.max_steps:
+        raise InvalidError(
+            f"steps must be 1 to {model.max_steps} for {model.name}, got {steps}", field="steps"
+        )

@@ -107,6 +107,7 @@ def test_other_machines_are_served_only_in_so_many_words() -> None:
         (["--grace-period-s", "nan"], "--grace-period-s (PSYCHE_INFERENCE_GRACE_PERIOD_S): input should be"),
         (["--port", "x"], "--port (PSYCHE_INFERENCE_PORT): input should be a valid integer"),
         (["--port", "70000"], "--port (PSYCHE_INFERENCE_PORT): input should be less than or equal to 65535"),
+        (["--model-dir", __file__], "--model-dir (PSYCHE_INFERENCE_MODEL_DIR): must be a folder, got"),
         (["--max-models", "0"], "--max-models (PSYCHE_INFERENCE_MAX_MODELS): input should be greater than"),
         (["--max-disk-cache", "-1"], "--max-disk-cache (PSYCHE_INFERENCE_MAX_DISK_CACHE): input should be"),
         (["--max-disk-cache", "inf"], "--max-disk-cache (PSYCHE_INFERENCE_MAX_DISK_CACHE): input should be"),

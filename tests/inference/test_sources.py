@@ -83,7 +83,11 @@ def test_other_colour_models_are_converted(kind: str) -> None:
         pytest.param(
             bytes(MAX_FILE_BYTES + 1), "f must be a file of 1 to 33554432 bytes, got 33554433", id="too big"
         ),
-        pytest.param(b"not an image", "f must be a whole JPEG, PNG or WebP file", id="something else"),
+        pytest.param(
+            b"not an image",
+            "f must be a whole JPEG, PNG or WebP file, got something else",
+            id="something else",
+        ),
         pytest.param(
             file_of(Image.new("RGB", (8, 8)), "GIF"), "f must be a whole JPEG, PNG or WebP", id="gif"
         ),

@@ -135,3 +135,26 @@ async def test_an_answer_after_a_failure_is_remembered_again(offers: Offers, ser
 
     with pytest.raises(InvalidError):
         await offers.check(model="anything", style=None)
+
+
+@pytest.mark.parametrize(
+    ("field", "wants"),
+    [
+        ("width", {"width": 4104}),
+        ("height", {"height": 56}),
+        ("steps", {"steps": 101}),
+        ("upscale", {"width": 2048, "upscale": 4}),
+        ("upscale", {"height": 4096, "upscale": 2}),
+    ],
+)
+async def test_what_the_model_cannot_paint_is_told_at_once(
+    offers: Offers, field: str, wants: dict[str, int]
+) -> None:
+    for model in ("turbo", None):
+        with pytest.raises(InvalidError, match=f"^{field} must ") as told:
+            await offers.check(model=model, style=None, **wants)
+        assert told.value.field == field
+
+
+async def test_what_the_model_can_paint_is_taken(offers: Offers) -> None:
+    await offers.check(model="turbo", style=None, width=1024, height=64, steps=100, upscale=4)
