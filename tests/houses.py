@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from inference.engine import Engine, ModelDescription
 from inference.errors import ModelLoadError
-from inference.models.entry import CatalogueEntry, State, Weights
+from inference.models.entry import CatalogueEntry, InUse, State, Weights
 from inference.models.house import ModelHouse, keeping_models
 
 
@@ -66,6 +66,7 @@ class FakeLoader:
         prepare_failures: By model: what preparing the next engines raises.
         sizes: By model: the memory that its engine takes, bytes.
         free: What `free_bytes` tells; a callable is asked.
+        device: Of the engines that are made next.
         engines: Every engine that was made.
         gate: Cleared, it holds every load until it is set again.
     """
@@ -76,6 +77,7 @@ class FakeLoader:
         self.prepare_failures: dict[str, list[Exception]] = {}
         self.sizes: dict[str, int] = {}
         self.free: Callable[[], int | None] = lambda: None
+        self.device = "cuda:0"
         self.engines: list[LoadedEngine] = []
         self.gate = threading.Event()
         self.gate.set()
@@ -92,7 +94,7 @@ class FakeLoader:
         assert self.gate.wait(10), "the test never opened the gate"
         if failures := self.failures.get(name):
             raise failures.pop(0)
-        engine = LoadedEngine(entry.model, self.sizes.get(name, 0))
+        engine = LoadedEngine(entry.model, self.sizes.get(name, 0), device=self.device)
         if failures := self.prepare_failures.get(name):
             engine.fail = failures.pop(0)
         self.engines.append(engine)
@@ -114,11 +116,18 @@ class FakeWeights:
         tidied: The models in use at each `tidy`.
         stopped: Whether `stop` was called.
         remote: The models that must be fetched.
+        plain: The models that lack a part that they can do without; it must be fetched, too.
+        parts: The models that were provided with all of their parts.
         fetched: Cleared, it holds whatever is fetched until it is set again, or `stop` is called.
+        tidying: Cleared, it holds every `tidy` until it is set again.
     """
 
     def __init__(self, size_bytes: int = 0) -> None:
         self.remote: set[str] = set()
+        self.plain: set[str] = set()
+        self.parts: list[str] = []
+        self.tidying = threading.Event()
+        self.tidying.set()
         self.fetched = threading.Event()
         self.fetched.set()
         self.size_bytes = size_bytes
@@ -128,23 +137,28 @@ class FakeWeights:
         self.stopped = False
 
     def find(self, entry: CatalogueEntry) -> Weights | None:
-        if entry.model.name in self.missing:
+        if entry.model.name in self.missing or entry.model.name in self.remote:
             return None
-        return Weights(size_bytes=self.size_bytes, lacks_parts=entry.model.name in self.remote)
+        return Weights(size_bytes=self.size_bytes, lacks_parts=entry.model.name in self.plain)
 
-    def provide(self, entry: CatalogueEntry, in_use: Collection[CatalogueEntry] = ()) -> Weights:
-        self.in_use = [used.model.name for used in in_use]
-        if entry.model.name in self.remote:
+    def provide(self, entry: CatalogueEntry, in_use: InUse, *, fetch: bool = True) -> Weights:
+        name = entry.model.name
+        self.in_use = [used.model.name for used in in_use()]
+        if fetch and name in self.remote | self.plain:
             assert self.fetched.wait(10), "the test never let it be fetched"
             if self.stopped:
-                raise ModelLoadError(entry.model.name, "it was given up")
-            self.remote.discard(entry.model.name)
-        if error := self.missing.get(entry.model.name):
+                raise ModelLoadError(name, "it was given up")
+            self.remote.discard(name)
+            self.plain.discard(name)
+        if error := self.missing.get(name):
             raise error
+        if name not in self.plain:
+            self.parts.append(name)
         return Weights(size_bytes=self.size_bytes)
 
-    def tidy(self, in_use: Collection[CatalogueEntry]) -> None:
-        self.tidied.append([entry.model.name for entry in in_use])
+    def tidy(self, in_use: InUse) -> None:
+        assert self.tidying.wait(10), "the test never let it tidy"
+        self.tidied.append([entry.model.name for entry in in_use()])
 
     def stop(self) -> None:
         self.stopped = True

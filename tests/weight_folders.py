@@ -104,6 +104,7 @@ def write_repo(
             os.utime(blob, (used_at, used_at))
         link = snapshot / name
         link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
         link.symlink_to(os.path.relpath(blob, link.parent))
     if is_main:
         (repo / "refs").mkdir(exist_ok=True)
@@ -117,7 +118,9 @@ class FakeHub:
     Attributes:
         repos: What it holds: by hub id the files of a repository.
         fetched: What was fetched: hub ids, and the files of each.
-        error: What the next call says is wrong; empty: nothing.
+        error: What each call says is wrong; empty: nothing. It gives no answer then.
+        fetch_error: What `fetch` says is wrong; empty: nothing.
+        asked: The hub ids whose sizes were asked for.
         stopped: Whether `stop` was called.
     """
 
@@ -125,16 +128,21 @@ class FakeHub:
         self.repos: dict[str, Mapping[str, bytes]] = {}
         self.fetched: dict[str, list[str]] = {}
         self.error = ""
+        self.fetch_error = ""
+        self.asked: list[str] = []
         self.stopped = False
 
     def sizes(self, hub_id: str) -> Mapping[str, int]:
+        self.asked.append(hub_id)
         if self.error or hub_id not in self.repos:
-            raise FetchError(self.error or "RepositoryNotFoundError")
+            raise FetchError(self.error or "RepositoryNotFoundError", is_unreachable=bool(self.error))
         return {name: len(data) for name, data in self.repos[hub_id].items()}
 
     def fetch(
         self, hub_id: str, files: Collection[str], cache: Path, on_bytes: Callable[[int], None]
     ) -> None:
+        if self.fetch_error:
+            raise FetchError(self.fetch_error)
         self.fetched[hub_id] = sorted(files)
         on_bytes(1)
         write_repo(cache, hub_id, {name: self.repos[hub_id][name] for name in files})

@@ -40,7 +40,7 @@ class Weights:
     autoencoder: Path | None = None
     upscaler: Path | None = None
     size_bytes: int = 0  # on disk
-    lacks_parts: bool = False  # something that can be done without could be fetched
+    lacks_parts: bool = False  # something that can be done without could be fetched, and is worth a try
 
 
 class State(Enum):
@@ -79,28 +79,33 @@ class Loader(Protocol):
         """Return the device's free memory, or None where it cannot be told."""
 
 
+InUse = Callable[[], Collection[CatalogueEntry]]
+"""Tells what is in use now, what is being read included. Safe from any thread."""
+
+
 class WeightSource(Protocol):
     """Where weights come from. Every call may take its time.
 
-    `tidy`, and `provide` for what `find` has not found whole, come from one thread, everything else from
-    another, and `stop` from any.
+    `tidy`, and `provide` where it may fetch, come from one thread, everything else from another, and `stop`
+    from any.
     """
 
     def find(self, entry: CatalogueEntry) -> Weights | None:
         """Return where an entry's weights lie, or None where what it needs is not on this machine."""
 
-    def provide(self, entry: CatalogueEntry, in_use: Collection[CatalogueEntry] = ()) -> Weights:
+    def provide(self, entry: CatalogueEntry, in_use: InUse, *, fetch: bool = True) -> Weights:
         """Find an entry's weights, fetching what is not there if that is allowed, and check them.
 
         Args:
             entry: Whose.
             in_use: Whose downloads are not deleted to make room for this one's.
+            fetch: False: only what is there is taken.
 
         Raises:
             ModelLoadError: If there are none, or they are not whole.
         """
 
-    def tidy(self, in_use: Collection[CatalogueEntry]) -> None:
+    def tidy(self, in_use: InUse) -> None:
         """Make the downloads fit into what they may take on disk, sparing what is in use."""
 
     def stop(self) -> None:

@@ -314,6 +314,8 @@ async def keeping_models(
                 try:
                     yield house
                 finally:
+                    # First: what nobody waits for any more looks unused, and may still be read.
+                    weights.stop()
                     house.close()
                     for task in running:
                         task.cancel()

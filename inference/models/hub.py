@@ -14,15 +14,24 @@ from typing import Any, Protocol
 from tqdm import tqdm
 
 
-# For the list of a repository's files, seconds.
-LIST_TIMEOUT_S = 30.0
+# For the list of a repository's files, seconds: as long as the library allows for a file's own headers. The
+# service cannot end before.
+LIST_TIMEOUT_S = 10.0
 
 # Files fetched at once. More do not make a line faster, and each holds a piece of memory.
 WORKERS = 4
 
 
 class FetchError(Exception):
-    """The hub could not be reached, refused, or was given up on."""
+    """The hub could not be reached, refused, or was given up on.
+
+    Attributes:
+        is_unreachable: Whether it gave no answer at all, so that no other question gets one either.
+    """
+
+    def __init__(self, message: str, *, is_unreachable: bool = False) -> None:
+        super().__init__(message)
+        self.is_unreachable = is_unreachable
 
 
 class Hub(Protocol):
@@ -69,13 +78,18 @@ class HuggingFaceHub:
         """See `Hub`."""
         try:
             from huggingface_hub import HfApi
-
+            from huggingface_hub.errors import HfHubHTTPError
+        except ImportError as exc:
+            raise FetchError(_tell(exc)) from exc
+        try:
             info = HfApi(endpoint=self._endpoint).model_info(
                 hub_id, files_metadata=True, timeout=LIST_TIMEOUT_S
             )
             return {file.rfilename: file.size or 0 for file in info.siblings or ()}
-        except Exception as exc:
+        except HfHubHTTPError as exc:
             raise FetchError(_tell(exc)) from exc
+        except Exception as exc:
+            raise FetchError(_tell(exc), is_unreachable=True) from exc
 
     def fetch(
         self, hub_id: str, files: Collection[str], cache: Path, on_bytes: Callable[[int], None]

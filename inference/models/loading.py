@@ -1,7 +1,8 @@
 """How a model comes into memory and leaves it: one load at a time, room made before, retried once.
 
 Files are read in a thread of its own; what an engine does runs between two ticks, piece by piece, so that
-the other models go on painting. What must be downloaded is so in another thread, and holds up no load.
+the other models go on painting. What must be downloaded is so in another thread (`fetching`), and holds up
+no load.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from inference.models.entry import (
     Weights,
     WeightSource,
 )
+from inference.models.fetching import Fetching
 from inference.models.rooms import Room, Rooms
 
 
@@ -39,6 +41,9 @@ ROOM_WAIT_S = 30.0
 # What a device must have free beside a model's own size: the steps need it. As a share of the model and in
 # bytes, as ComfyUI keeps it.
 WORKING_SHARE, WORKING_BYTES = 0.1, 800 * 10**6
+
+# Where `free_bytes` is less by a model as soon as it is read: on the other devices it is once it is copied.
+READ_INTO_DEVICE = "cpu"
 
 # How often idle models are looked for, seconds, at most.
 IDLE_LOOK_S = 5.0
@@ -84,10 +89,9 @@ class Loading:
         self._between_ticks = between_ticks
         self._limits = limits
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="loading")
-        self._fetch_thread = ThreadPoolExecutor(1, thread_name_prefix="fetching")
-        # Each model is in one of them, at most once.
-        self._to_fetch: asyncio.Queue[Room] = asyncio.Queue()
-        self._to_load: asyncio.Queue[Room] = asyncio.Queue()
+        self._fetching = Fetching(rooms, weights, self._in_use, self._queue, self._failing)
+        # Each model is here or with `Fetching`, at most once.
+        self._waiting: asyncio.Queue[Room] = asyncio.Queue()
         self._fetched: dict[str, Weights] = {}  # by model, of those that were fetched and wait to be loaded
         # Every engine that is not closed yet, by its identity. Entries go in the engines' thread only.
         self._open: dict[int, Engine] = {}
@@ -96,7 +100,7 @@ class Loading:
 
     def begin(self, room: Room) -> None:
         """Load a model as soon as those before it are."""
-        self._to_load.put_nowait(room)
+        self._queue(room, None)
 
     async def open(self) -> None:
         """Load what stays for good, and look which weights there are.
@@ -113,13 +117,12 @@ class Loading:
     async def load_forever(self) -> NoReturn:
         """Load what is queued, one after the other; what must be fetched is handed on first."""
         while True:
-            room = await self._to_load.get()
+            room = await self._waiting.get()
             weights = self._fetched.pop(room.name, None)
-            if self._is_forsaken(room):
+            if self._rooms.drop_forsaken(room):
                 continue
             with self._failing(room):
-                if weights is None and not await self._is_here(room):
-                    self._to_fetch.put_nowait(room)
+                if weights is None and await self._is_handed_on(room):
                     continue
                 began_at = time.monotonic()
                 engine = await self._load(room, weights)
@@ -136,27 +139,18 @@ class Loading:
             await self._look()
 
     async def fetch_forever(self) -> NoReturn:
-        """Fetch what is not on this machine, one after the other, while other models are loaded."""
-        while True:
-            room = await self._to_fetch.get()
-            if self._is_forsaken(room):
-                continue
-            with self._failing(room):
-                fetch = partial(self._weights.provide, room.entry, self._in_use())
-                self._fetched[room.name] = await self._in_fetch_thread(fetch)
-                self._to_load.put_nowait(room)
+        """Fetch what is not on this machine, while other models are loaded."""
+        await self._fetching.fetch_forever()
 
-    async def _is_here(self, room: Room) -> bool:
-        """Tell whether a model can be loaded without a download."""
+    async def _is_handed_on(self, room: Room) -> bool:
+        """Hand a model on that should be fetched first; tell whether it was."""
         found = await self._in_thread(partial(self._weights.find, room.entry))
-        return found is not None and not found.lacks_parts
+        return self._fetching.offer(room, found)
 
-    def _is_forsaken(self, room: Room) -> bool:
-        """Drop a model that nobody waits for any more before its turn has come."""
-        if room.waiters or room.is_wanted:
-            return False
-        self._rooms.drop(room)
-        return True
+    def _queue(self, room: Room, weights: Weights | None) -> None:
+        if weights is not None:
+            self._fetched[room.name] = weights
+        self._waiting.put_nowait(room)
 
     @contextmanager
     def _failing(self, room: Room) -> Iterator[None]:
@@ -183,8 +177,7 @@ class Loading:
     async def tidy_forever(self, interval_s: float) -> NoReturn:
         """Hold the downloads in their bounds, at once and in intervals; a load does it before its own."""
         while True:
-            # Not in the loading thread: it must not wait for the disk.
-            await self._in_fetch_thread(partial(self._weights.tidy, self._in_use()))
+            await self._fetching.tidy()
             await self._look()
             await asyncio.sleep(interval_s)
 
@@ -194,16 +187,16 @@ class Loading:
         Cancellation:
             Waits for a load that runs: reading files cannot be given up. A download is.
         """
-        self._weights.stop()
-        for thread in (self._fetch_thread, self._thread):
-            await asyncio.to_thread(partial(thread.shutdown, cancel_futures=True))
+        await self._fetching.close()
+        await asyncio.to_thread(partial(self._thread.shutdown, cancel_futures=True))
         for engine in list(self._open.values()):
             await self._close_engine(engine)
 
     async def _load(self, room: Room, weights: Weights | None) -> Engine:
         self._log.info("model_loading", model=room.name)
         if weights is None:
-            weights = await self._in_thread(partial(self._weights.provide, room.entry, self._in_use()))
+            provide = partial(self._weights.provide, room.entry, self._in_use, fetch=False)
+            weights = await self._in_thread(provide)
         await self._make_room(room, weights.size_bytes)
         try:
             return await self._bring_up(room, weights)
@@ -226,7 +219,7 @@ class Loading:
         engine = await self._in_thread(load)
         try:
             if not room.is_kept:
-                await self._make_room(room, engine.size_bytes)
+                await self._make_room(room, engine.size_bytes, is_there=engine.device == READ_INTO_DEVICE)
             pieces = await self._between_ticks(engine.prepare)
             while (piece := await self._between_ticks(partial(next, pieces, None))) is not None:
                 self._log.debug("model_prepared", model=room.name, piece=piece)
@@ -235,8 +228,13 @@ class Loading:
             raise
         return engine
 
-    async def _make_room(self, room: Room, size_bytes: int) -> None:
+    async def _make_room(self, room: Room, size_bytes: int, *, is_there: bool = False) -> None:
         """Unload idle models, the least recently used first, until another one fits.
+
+        Args:
+            room: The model.
+            size_bytes: The memory that it takes.
+            is_there: Whether it is in the device's memory already, and only the steps need some more.
 
         Raises:
             ModelLoadError: If it never will, or not before those in use are released.
@@ -246,7 +244,7 @@ class Loading:
             reason = f"it takes {_gigabytes(size_bytes)} of the {_gigabytes(max_bytes)} that models may have"
             raise ModelLoadError(room.name, reason)
         deadline_at = asyncio.get_running_loop().time() + self._limits.room_wait_s
-        while (shortage := await self._find_shortage(room, size_bytes)) is not None:
+        while (shortage := await self._find_shortage(room, size_bytes, is_there)) is not None:
             if idle := self._rooms.idle():
                 await self._unload(idle[0], "room")
                 continue
@@ -261,7 +259,7 @@ class Loading:
                 names = ", ".join(other.name for other in in_use)
                 raise _NoRoomError(room.name, f"{shortage.reason}, and in use is: {names}") from None
 
-    async def _find_shortage(self, room: Room, size_bytes: int) -> _Shortage | None:
+    async def _find_shortage(self, room: Room, size_bytes: int, is_there: bool) -> _Shortage | None:
         loaded = self._rooms.loaded()
         if len(loaded) >= self._limits.max_models:
             return _Shortage(f"at most {self._limits.max_models} models may be loaded at once", True)
@@ -274,7 +272,8 @@ class Loading:
                 True,
             )
         free_bytes = await self._in_thread(self._loaders[room.entry.family].free_bytes)
-        if free_bytes is not None and free_bytes < size_bytes * (1.0 + WORKING_SHARE) + WORKING_BYTES:
+        needed_bytes = size_bytes * WORKING_SHARE + WORKING_BYTES + (0 if is_there else size_bytes)
+        if free_bytes is not None and free_bytes < needed_bytes:
             return _Shortage(f"the device has {_gigabytes(free_bytes)} free", False)
         return None
 
@@ -307,8 +306,10 @@ class Loading:
         )
 
     def _in_use(self) -> list[CatalogueEntry]:
+        """Return what is loaded, and what is to be or is being read. Safe from any thread."""
+        # In this order: a load that ends between the two leaves an engine before it is no longer awaited.
         return [
-            room.entry for room in self._rooms.all() if room.engine is not None or room.settled is not None
+            room.entry for room in self._rooms.all() if room.settled is not None or room.engine is not None
         ]
 
     async def _look(self) -> None:
@@ -325,9 +326,6 @@ class Loading:
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-    async def _in_fetch_thread(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._fetch_thread, work)
 
 
 def _gigabytes(size_bytes: int) -> str:

@@ -167,6 +167,13 @@ class Rooms:
         """Note that a load that was to come does not."""
         self._end_load(room, State.NOT_LOADED)
 
+    def drop_forsaken(self, room: Room) -> bool:
+        """Drop a load that nobody waits for any more before its turn has come; tell whether it was."""
+        if room.waiters or room.is_wanted:
+            return False
+        self.drop(room)
+        return True
+
     def vacate(self, room: Room) -> Engine:
         """Note that a loaded model goes; nobody gets it from now on.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any, cast
 
 import pytest
@@ -11,7 +12,7 @@ from houses import PAINTER, FakeLoader, FakeWeights, LoadedEngine, network, open
 
 from inference.engine import Engine, OutOfMemoryError, PaintingFailedError, RejectedError
 from inference.errors import ConfigurationError, ModelLoadError
-from inference.models import rooms
+from inference.models import fetching, rooms
 from inference.models.entry import State
 from inference.models.house import house_of
 from inference.models.loading import WORKING_BYTES, WORKING_SHARE
@@ -188,6 +189,35 @@ async def test_models_make_room_where_the_device_is_full() -> None:
         assert it.house.state("a") is State.NOT_LOADED
 
 
+@pytest.mark.parametrize(("device", "is_spared"), [("cpu", True), ("cuda:0", False), ("mps", False)])
+async def test_a_model_that_was_read_into_the_devices_memory_is_not_counted_twice(
+    device: str, is_spared: bool
+) -> None:
+    loader = FakeLoader()
+    loader.device, loader.sizes["b"] = device, 5 * GB
+    async with open_house(A, B, loader=loader, weights=FakeWeights(size_bytes=5 * GB)) as it:
+        (await it.house.lease("a")).release()
+        # Enough for both, before the second is read as afterwards: what is left then is for the steps.
+        working = int(5 * GB * WORKING_SHARE) + WORKING_BYTES
+        it.loader.free = lambda: working + (0 if "b" in it.loader.loads else 5 * GB)
+
+        await it.house.lease("b")
+
+        assert (it.house.state("a") is State.READY) is is_spared
+
+
+async def test_a_model_that_was_read_still_needs_room_for_its_steps() -> None:
+    loader = FakeLoader()
+    loader.device, loader.sizes["b"] = "cpu", 5 * GB
+    async with open_house(A, B, loader=loader) as it:
+        (await it.house.lease("a")).release()
+        it.loader.free = lambda: WORKING_BYTES + (0 if "b" in it.loader.loads else 9 * GB)
+
+        await it.house.lease("b")
+
+        assert it.house.state("a") is State.NOT_LOADED
+
+
 async def test_a_full_device_is_tried_where_nothing_can_be_unloaded() -> None:
     async with open_house(A, weights=FakeWeights(size_bytes=5 * GB)) as it:
         it.loader.free = lambda: GB
@@ -332,6 +362,73 @@ async def test_a_download_holds_up_no_load() -> None:
         assert it.loader.loads == ["b", "a"]
 
 
+async def test_a_model_that_lacks_a_part_waits_behind_no_other_download() -> None:
+    async with open_house(A, B) as it, asyncio.TaskGroup() as tasks:
+        it.weights.remote.add("a")
+        it.weights.plain.add("b")
+        it.weights.fetched.clear()
+        waiting = tasks.create_task(it.house.lease("a"))
+        await until(lambda: "a" in it.weights.in_use)
+
+        assert (await it.house.lease("b")).model == B.model
+
+        assert it.weights.parts == []
+        it.weights.fetched.set()
+        await waiting
+
+
+async def test_a_part_is_fetched_before_the_load_where_nothing_else_is() -> None:
+    async with open_house(A) as it:
+        it.weights.plain.add("a")
+
+        await it.house.lease("a")
+
+        assert it.weights.parts == ["a"]
+
+
+async def test_a_part_that_takes_long_to_fetch_holds_up_no_load(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(fetching, "PARTS_WAIT_S", 0.0)
+    async with open_house(A, B) as it, asyncio.TaskGroup() as tasks:
+        it.weights.plain.add("a")
+        it.weights.fetched.clear()
+
+        assert (await it.house.lease("a")).model == A.model
+
+        # It goes on, and what is fetched next comes after it.
+        assert it.weights.parts == []
+        it.weights.remote.add("b")
+        waiting = tasks.create_task(it.house.lease("b"))
+        it.weights.fetched.set()
+        await waiting
+        assert it.weights.parts == ["a", "b"]
+    assert "model_parts_late" in capsys.readouterr().out
+
+
+async def test_a_part_that_cannot_be_had_after_all_costs_a_loaded_model_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fetching, "PARTS_WAIT_S", 0.0)
+    untold: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: untold.append(context))
+    async with open_house(A, B) as it:
+        it.weights.plain.add("a")
+        it.weights.fetched.clear()
+        lease = await it.house.lease("a")
+
+        it.weights.missing["a"] = ModelLoadError("a", "it is gone")
+        it.weights.fetched.set()
+        it.weights.remote.add("b")
+        await it.house.lease("b")
+
+        assert it.house.state("a") is State.READY
+        assert it.house.counts["load_failures"] == 0
+        lease.release()
+    gc.collect()
+    assert untold == []
+
+
 async def test_a_download_that_fails_is_a_failed_load() -> None:
     async with open_house(A) as it:
         it.weights.remote.add("a")
@@ -397,6 +494,23 @@ async def test_the_disk_is_tidied_now_and_then_and_what_is_in_use_is_spared() ->
         await it.house.lease("b")
 
         assert sorted(it.weights.in_use) == ["a", "b"]
+
+
+async def test_what_is_in_use_is_told_when_the_disk_is_tidied_and_not_before() -> None:
+    weights, loader = FakeWeights(), FakeLoader()
+    weights.tidying.clear()
+    async with open_house(A, B, weights=weights, loader=loader) as it, asyncio.TaskGroup() as tasks:
+        # The tidying waits, as it does behind a download; meanwhile one model is loaded and one is read.
+        await it.house.lease("a")
+        loader.gate.clear()
+        waiting = tasks.create_task(it.house.lease("b"))
+        await until(lambda: loader.loads == ["a", "b"])
+
+        weights.tidying.set()
+
+        await until(lambda: weights.tidied == [["a", "b"]])
+        loader.gate.set()
+        await waiting
 
 
 async def test_an_engine_that_cannot_be_closed_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:

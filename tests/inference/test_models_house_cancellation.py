@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 
 import pytest
@@ -10,6 +11,7 @@ from fakes import until
 from houses import PAINTER, FakeLoader, OpenHouse, network, open_house
 
 from inference.errors import ModelLoadError, StoppingError
+from inference.models import fetching
 from inference.models.entry import State
 
 
@@ -148,6 +150,37 @@ async def test_an_end_while_a_model_is_downloaded_gives_the_download_up() -> Non
         await waiting
     assert it.weights.stopped
     assert it.loader.loads == []
+
+
+async def test_an_end_while_a_late_part_is_downloaded_gives_it_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(fetching, "PARTS_WAIT_S", 0.0)
+    async with open_house(A) as it:
+        it.weights.plain.add("a")
+        it.weights.fetched.clear()
+        await it.house.lease("a")
+
+    assert it.weights.stopped
+    assert it.loader.engine("a").closed == 1
+    gc.collect()
+    assert caplog.records == []
+
+
+async def test_downloads_are_stopped_before_what_is_read_is_forgotten() -> None:
+    # What is in use would otherwise look unused to a cleanup that runs.
+    loader = FakeLoader()
+    loader.gate.clear()
+    stopped: list[bool] = []
+    async with open_house(A, loader=loader) as it:
+        waiting = asyncio.create_task(it.house.lease("a"))
+        await loader.wait_until_loading()
+        it.house.on_state = lambda name, state: stopped.append(it.weights.stopped)
+        asyncio.get_running_loop().call_soon(loader.gate.set)
+
+    with pytest.raises(StoppingError):
+        await waiting
+    assert stopped[0]
 
 
 async def test_a_download_that_nobody_waits_for_any_more_is_not_loaded() -> None:

@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from inference.models.disk import DiskCache
 from inference.models.hub import FetchError, HuggingFaceHub
 from inference.models.places import snapshots
+from inference.models.record import Record
 
 
 pytest.importorskip("huggingface_hub")
@@ -98,6 +100,19 @@ def test_files_are_fetched_into_the_cache_where_they_are_found(endpoint: str, tm
     assert max(counted) == sum(len(FILES[name]) for name in wanted)
 
 
+def test_what_was_fetched_is_known_as_ours_and_can_be_deleted(endpoint: str, tmp_path: Path) -> None:
+    files = ["config.json", "w.safetensors"]
+    disk = DiskCache(tmp_path / "hub", 0, Record(tmp_path / "downloaded.txt"))
+    disk.claim(HUB_ID, files)
+    HuggingFaceHub(endpoint).fetch(HUB_ID, files, disk.folder, lambda done: None)
+
+    assert disk.hold(lambda: [HUB_ID]) == 0
+    assert disk.hold(list) == sum(len(FILES[name]) for name in files)
+
+    assert snapshots(disk.folder, HUB_ID) == []
+    assert (tmp_path / "downloaded.txt").read_text() == ""
+
+
 def test_a_download_that_is_given_up_ends_with_an_error(endpoint: str, tmp_path: Path) -> None:
     hub = HuggingFaceHub(endpoint)
 
@@ -114,5 +129,13 @@ def test_a_repository_that_is_not_there_is_told_in_one_line(endpoint: str, tmp_p
         hub.sizes("owner/other")
 
     assert "\n" not in str(told.value)
+    assert not told.value.is_unreachable
     with pytest.raises(FetchError):
         hub.fetch("owner/other", ["x"], tmp_path, lambda done: None)
+
+
+def test_a_hub_that_is_not_there_is_told_apart_from_one_that_refuses(endpoint: str) -> None:
+    with pytest.raises(FetchError) as told:
+        HuggingFaceHub("http://127.0.0.1:9").sizes(HUB_ID)
+
+    assert told.value.is_unreachable

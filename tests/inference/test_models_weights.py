@@ -13,10 +13,12 @@ from weight_folders import TENSOR_BYTES, FakeHub, model_files, pipeline_files, t
 
 from inference.engine import ModelDescription
 from inference.errors import ModelLoadError
-from inference.models import weights as weights_module
+from inference.models import downloads
 from inference.models.checks import NotWholeError, check_model, check_pipeline, choose_files, find_lora
 from inference.models.entry import CatalogueEntry
-from inference.models.places import is_hub_id, is_offline, shared_cache
+from inference.models.parts import hub_ids
+from inference.models.places import is_hub_id, is_offline, repo_folder, shared_cache
+from inference.models.record import Record
 from inference.models.weights import WeightStore
 
 
@@ -286,6 +288,167 @@ def test_a_model_larger_than_the_downloads_may_be_is_not_fetched(tmp_path: Path)
     assert hub.fetched == {}
 
 
+def full_cache(tmp_path: Path, *names: str) -> tuple[FakeHub, int]:
+    """Write downloads of ours, each as large as the pipeline of a hub; return the hub, and that size."""
+    pytest.importorskip("huggingface_hub")
+    hub = FakeHub()
+    hub.repos[HUB_ID] = pipeline_files()
+    size_bytes = sum(map(len, pipeline_files().values()))
+    cache, record = tmp_path / "models" / "hub", Record(tmp_path / "models" / "downloaded.txt")
+    for index, name in enumerate(names):
+        record.claim(repo_folder(cache, name), ["x.safetensors"])
+        write_repo(cache, name, {"x.safetensors": bytes(size_bytes)}, commit=str(index) * 40, used_at=index)
+    return hub, size_bytes
+
+
+def repos_in(cache: Path) -> list[str]:
+    return sorted(path.name.rpartition("--")[2] for path in cache.glob("models--*"))
+
+
+def test_a_download_that_would_not_fit_beside_what_is_in_use_is_refused(tmp_path: Path) -> None:
+    hub, size_bytes = full_cache(tmp_path, "owner/used", "owner/old")
+    used = CatalogueEntry(MODEL, "sdxl", "owner/used")
+
+    with pytest.raises(ModelLoadError, match=r"GB are in use \(--max-disk-cache\)"):
+        store(tmp_path, hub=hub, max_disk_bytes=2 * size_bytes - 1).provide(ENTRY, lambda: [used])
+
+    assert hub.fetched == {}
+    assert repos_in(tmp_path / "models" / "hub") == ["old", "used"]
+
+
+def test_a_model_folder_that_is_another_programs_cache_is_never_cleaned(tmp_path: Path) -> None:
+    pytest.importorskip("huggingface_hub")
+    home = tmp_path / "hf"
+    theirs = write_repo(home / "hub", "somebody/else", {"x.safetensors": bytes(1000)}, used_at=1.0)
+    made = WeightStore(home, environ={"HF_HOME": str(home)}, max_disk_bytes=10, is_model_dir_given=True)
+
+    made.tidy(list)
+
+    assert made.download_dir == home / "hub"
+    assert theirs.exists()
+
+
+def test_a_repository_that_the_user_had_before_stays_theirs(tmp_path: Path) -> None:
+    pytest.importorskip("huggingface_hub")
+    hub = FakeHub()
+    hub.repos[HUB_ID] = pipeline_files()
+    cache = tmp_path / "hf" / "hub"
+    single = write_repo(cache, HUB_ID, {"checkpoint.safetensors": bytes(1000)}, commit="a" * 40)
+    made = store(tmp_path, hub=hub, is_model_dir_given=False, max_disk_bytes=100_000)
+
+    assert made.provide(ENTRY).pipeline is not None
+    store(tmp_path, hub=hub, is_model_dir_given=False, max_disk_bytes=1).tidy(list)
+
+    assert (single / "checkpoint.safetensors").exists()
+    assert made.find(ENTRY) is not None
+
+
+def test_a_download_that_never_began_leaves_no_claim(tmp_path: Path) -> None:
+    hub = FakeHub()
+    hub.repos[HUB_ID] = pipeline_files()
+    hub.fetch_error = "ConnectError: no route"
+
+    with pytest.raises(ModelLoadError):
+        store(tmp_path, hub=hub).provide(ENTRY)
+
+    assert (tmp_path / "models" / "downloaded.txt").read_text() == ""
+
+
+def test_nothing_is_deleted_once_the_service_stops(tmp_path: Path) -> None:
+    hub, _ = full_cache(tmp_path, "owner/old")
+    made = store(tmp_path, hub=hub, max_disk_bytes=1)
+
+    made.tidy(lambda: made.stop() or [])  # type: ignore[func-returns-value]  # It stops while it is asked.
+
+    assert repos_in(tmp_path / "models" / "hub") == ["old"]
+    made = store(tmp_path, hub=hub, max_disk_bytes=1)
+    made.tidy(list)
+    assert repos_in(tmp_path / "models" / "hub") == []
+
+
+def test_a_part_that_could_not_be_fetched_is_left_out_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = CatalogueEntry(MODEL, "sdxl", HUB_ID, tiny_autoencoder=TINY, autoencoder="owner/vae")
+    write(tmp_path / "models" / "m", pipeline_files())
+    hub = FakeHub()
+    hub.repos["owner/vae"] = model_files()
+    made = store(tmp_path, hub=hub)
+
+    assert made.provide(entry).autoencoder is not None
+    found = made.find(entry)
+    assert found is not None
+    assert not found.lacks_parts
+    made.provide(entry)
+    assert hub.asked == [TINY, "owner/vae"]
+
+    monkeypatch.setattr(downloads, "PART_FAILURE_MEMORY_S", 0.0)
+    hub.repos[TINY] = model_files()
+    assert made.provide(entry).tiny_autoencoder is not None
+
+
+def test_a_hub_that_gave_no_answer_is_asked_for_no_other_part(tmp_path: Path) -> None:
+    entry = CatalogueEntry(MODEL, "sdxl", HUB_ID, tiny_autoencoder=TINY, autoencoder="owner/vae")
+    other = CatalogueEntry(MODEL, "sdxl", "owner/other")
+    write(tmp_path / "models" / "m", pipeline_files())
+    hub = FakeHub()
+    hub.error = "ReadTimeout: timed out"
+    made = store(tmp_path, hub=hub)
+
+    assert made.provide(entry).pipeline is not None
+    assert hub.asked == [TINY]
+    found = made.find(entry)
+    assert found is not None
+    assert not found.lacks_parts
+
+    # What a model cannot do without is tried all the same; an answer ends it.
+    hub.error = ""
+    hub.repos = {"owner/other": pipeline_files(), "owner/vae": model_files()}
+    shutil.rmtree(tmp_path / "models" / "m")
+    made.provide(other)
+    write(tmp_path / "models" / "m", pipeline_files())
+    assert made.provide(entry).autoencoder is not None
+
+
+def test_a_model_whose_weights_could_not_be_fetched_is_tried_again(tmp_path: Path) -> None:
+    hub = FakeHub()
+    made = store(tmp_path, hub=hub)
+    with pytest.raises(ModelLoadError):
+        made.provide(ENTRY)
+
+    hub.repos[HUB_ID] = pipeline_files()
+
+    assert made.provide(ENTRY).pipeline is not None
+
+
+def test_what_lies_there_can_be_had_without_a_download(tmp_path: Path) -> None:
+    hub = FakeHub()
+    hub.repos = {TINY: model_files(), HUB_ID: pipeline_files()}
+    entry = CatalogueEntry(MODEL, "sdxl", HUB_ID, tiny_autoencoder=TINY)
+    made = store(tmp_path, hub=hub)
+    with pytest.raises(ModelLoadError, match="it was looked for in"):
+        made.provide(entry, fetch=False)
+
+    write(tmp_path / "models" / "m", pipeline_files())
+
+    assert made.provide(entry, fetch=False).tiny_autoencoder is None
+    assert hub.asked == []
+
+
+def test_every_place_of_the_hub_that_a_model_names_is_spared(tmp_path: Path) -> None:
+    entry = CatalogueEntry(
+        MODEL,
+        "sdxl",
+        HUB_ID,
+        lora=str(tmp_path),
+        tiny_autoencoder=TINY,
+        autoencoder="owner/vae",
+        upscaler="owner/up",
+    )
+
+    assert hub_ids([entry, ENTRY]) == {HUB_ID, TINY, "owner/vae", "owner/up"}
+
+
 def test_a_full_disk_is_told_before_the_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hub = FakeHub()
     hub.repos[HUB_ID] = pipeline_files()
@@ -298,19 +461,12 @@ def test_a_full_disk_is_told_before_the_download(tmp_path: Path, monkeypatch: py
 
 
 def test_an_older_download_makes_way_for_a_new_one_but_what_is_in_use_stays(tmp_path: Path) -> None:
-    pytest.importorskip("huggingface_hub")
-    hub = FakeHub()
-    hub.repos[HUB_ID] = pipeline_files()
-    size_bytes = sum(map(len, pipeline_files().values()))
-    cache = tmp_path / "models" / "hub"
-    for index, name in enumerate(("owner/used", "owner/old", "owner/new")):
-        write_repo(cache, name, {"x.safetensors": bytes(size_bytes)}, commit=str(index) * 40, used_at=index)
+    hub, size_bytes = full_cache(tmp_path, "owner/used", "owner/old", "owner/new")
     used = CatalogueEntry(MODEL, "sdxl", "owner/used")
 
-    store(tmp_path, hub=hub, max_disk_bytes=3 * size_bytes).provide(ENTRY, [used])
+    store(tmp_path, hub=hub, max_disk_bytes=3 * size_bytes).provide(ENTRY, lambda: [used])
 
-    names = sorted(path.name for path in cache.iterdir() if path.name.startswith("models"))
-    assert names == ["models--owner--new", "models--owner--pipe", "models--owner--used"]
+    assert repos_in(tmp_path / "models" / "hub") == ["new", "pipe", "used"]
 
 
 def test_a_used_download_is_young_again(tmp_path: Path) -> None:
@@ -328,7 +484,7 @@ def test_progress_is_logged_now_and_then(
 ) -> None:
     hub = FakeHub()
     hub.repos[HUB_ID] = pipeline_files()
-    monkeypatch.setattr(weights_module, "PROGRESS_INTERVAL_S", 0.0)
+    monkeypatch.setattr(downloads, "PROGRESS_INTERVAL_S", 0.0)
 
     store(tmp_path, hub=hub).provide(ENTRY)
 
