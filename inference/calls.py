@@ -23,7 +23,7 @@ class Call:
 
     Attributes:
         request_id: What it is known by; may be set later.
-        pictures: How many of its pictures are unfinished.
+        pictures: How many of its pictures have not been sent.
     """
 
     def __init__(self, request_id: str, pictures: int, scope: asyncio.Timeout) -> None:
@@ -33,8 +33,8 @@ class Call:
         self._scope = scope
 
     def cancel(self) -> int:
-        """End it; returns how many pictures that gives up: none where it is ending already."""
-        if self.is_cancelled or self._scope.expired():
+        """End it; returns how many pictures that gives up: none where it ends already, or all are sent."""
+        if self.is_cancelled or self._scope.expired() or not self.pictures:
             return 0
         self.is_cancelled = True
         self._scope.reschedule(0.0)
@@ -75,6 +75,8 @@ class Calls:
                     yield call
                 finally:
                     self._calls.discard(call)
+            if call.is_cancelled:  # In its last moment: whoever did it was told so.
+                raise CancelledByIdError(call.request_id)
         except TimeoutError:
             if call.is_cancelled:
                 raise CancelledByIdError(call.request_id) from None

@@ -169,53 +169,45 @@ class Core:
         """Paint several pictures, each sent when it is done; raises and is cancelled as `generate`.
 
         As many are under way at once as share one step of the engine and find a place; it is refused
-        only where there is none for the first.
+        only where there is none for the first. Each gives its place back once it is encoded, though it
+        has not been sent; the call's first place stays its own, so that it always gets on.
         """
         count = parse_count(request)
-        with ExitStack() as places, first_error():
-            places.enter_context(self.scheduler.admit(1))
+        with self.scheduler.admit(1), first_error():
             order = self._pictures.read(request.request)
             following = self._calls.following(order.request_id, pictures=count, deadline_at=deadline_at)
             async with following as call:
                 with await self._pictures.take(request.request, order) as commission:
-                    together = self._take_places(places, min(count, commission.together))
-                    await self._paint_variations(commission, call, together, send, deadline_at)
-
-    def _take_places(self, places: ExitStack, wanted: int) -> int:
-        """Add to the one place as many as are free, up to those wanted; returns how many there are."""
-        for taken in range(1, wanted):
-            try:
-                places.enter_context(self.scheduler.admit(1))
-            except BusyError:
-                return taken
-        return wanted
+                    await self._paint_variations(commission, call, send, deadline_at)
 
     async def _paint_variations(
         self,
         commission: Commission,
         call: Call,
-        together: int,
         send: Callable[[pb.ImageResponse], Awaitable[None]],
         deadline_at: float | None,
     ) -> None:
         caller = self.scheduler.caller(commission.order.user_id)
-        free = asyncio.Semaphore(together)
+        places = _Places(self.scheduler)
+        # Not sent yet, whether painted or not: a caller that does not read stops its own pictures.
+        unsent = asyncio.Semaphore(min(call.pictures, commission.together))
         sending = asyncio.Lock()
         count = call.pictures
 
         async def make(index: int) -> None:
             order = commission.order.variation(index)
-            picture = await self._pictures.paint(
-                commission, order=order, caller=caller, deadline_at=deadline_at
-            )
-            call.pictures -= 1
+            async with places.place():
+                picture = await self._pictures.paint(
+                    commission, order=order, caller=caller, deadline_at=deadline_at
+                )
             async with sending:
                 await send(_respond(order, picture, index))
-            free.release()
+            call.pictures -= 1
+            unsent.release()
 
         async with asyncio.TaskGroup() as tasks:
             for index in range(count):
-                await free.acquire()
+                await unsent.acquire()
                 tasks.create_task(make(index), name=f"variation:{index}")
 
     async def paint(
@@ -239,6 +231,30 @@ class Core:
         self._stopping = True
         for session in self._sessions:
             session.stop()
+
+
+class _Places:
+    """The places of one call: the one that it was admitted with, and others while they are free."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._own = asyncio.Lock()
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Hold a place for one picture, waiting for the call's own where there is no other."""
+        with ExitStack() as held:
+            if not (self._own.locked() and self._has_other(held)):
+                await self._own.acquire()
+                held.callback(self._own.release)
+            yield
+
+    def _has_other(self, held: ExitStack) -> bool:
+        try:
+            held.enter_context(self._scheduler.admit(1))
+        except BusyError:
+            return False
+        return True
 
 
 def _respond(order: Order, picture: Picture, index: int = 0) -> pb.ImageResponse:

@@ -166,6 +166,11 @@ class CostModel:
         """Return the smallest bucket that holds so many rows; the largest one where none does."""
         return next((bucket for bucket in self._buckets if bucket >= rows), self._buckets[-1])
 
+    @property
+    def smallest(self) -> int:
+        """The smallest bucket."""
+        return self._buckets[0]
+
     def largest(self, at_s: float) -> int:
         """Return the largest bucket that memory seems to be enough for."""
         return self._limit if at_s < self._limited_until_s else self._buckets[-1]

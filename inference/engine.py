@@ -246,8 +246,9 @@ class Engine(Protocol):
         """Advance each of the runs by one step, all in one call.
 
         Args:
-            runs: Unfinished runs of one `batch_key`, each once; their rows fit into the bucket. They may
-                differ in everything else: prompt, seed, steps done and to do, source, strength.
+            runs: Unfinished runs of one `batch_key`, each once; their rows fit into the bucket, or it is one
+                run, whose rows then go one after the other. They may differ in everything else: prompt,
+                seed, steps done and to do, source, strength.
             bucket: One of `buckets`.
 
         Raises:

@@ -4,7 +4,7 @@ Knows messages and `Pictures`, no transport. The one rule: what a credit paints 
 engine takes it up, by the targets that there are then; so the newest win, and a model that is being
 loaded holds nothing up.
 
-    commands ──► reader ──► target ─────────────────┐ (taken at the last moment)
+    commands ──► reader ──► steering: the targets ──┐ (taken at the last moment)
                     │         ▲ a model that was loaded ▼
                     ├─────► credits, each painted and encoded by its own task ─┐
                     └─────► answers, in the order of the commands ──► writer ──┴──► send
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
 
 from inference.calls import Call
 from inference.engine import EngineError, Pixels, RejectedError
@@ -22,7 +23,8 @@ from inference.models.house import Lease
 from inference.pictures import Pictures
 from inference.requests import check_time, check_transition, check_weight
 from inference.scheduler import Caller, Slot, Work
-from inference.targets import Target, Wish
+from inference.steering import Steering
+from inference.targets import Course, Target, Wish
 from protos import psyche_inference_v1_pb2 as pb
 
 
@@ -45,31 +47,17 @@ class _Answer:
         self.events: asyncio.Queue[pb.PaintEvent] = asyncio.Queue()
 
 
-class _Canvas:
-    """What an open live picture has: who paints for it, and what is painted next."""
-
-    def __init__(self, caller: Caller, target: Target) -> None:
-        self.caller = caller
-        self.target = target
-
-    def aim(self, target: Target) -> None:
-        """Paint this from now on."""
-        old, self.target = self.target, target
-        if target.lease is not old.lease:
-            old.lease.release()
-
-
 class _Frame(Slot):
-    """A credit's frame on its way: a slot that is its canvas's own until the engine takes it up.
+    """A credit's frame on its way: a slot that is its picture's own until the engine takes it up.
 
     Resources:
         From then on it holds the model: `release`.
     """
 
-    def __init__(self, canvas: _Canvas, time_s: float, answer: _Answer) -> None:
-        super().__init__(canvas.target.work)
-        self.canvas = canvas
+    def __init__(self, course: Course, time_s: float, answer: _Answer) -> None:
+        super().__init__(course.at(time_s).work)
         self.time_s = time_s
+        self._course = course
         self._answer = answer
         self._taken: Target | None = None
         self._lease: Lease | None = None
@@ -77,7 +65,7 @@ class _Frame(Slot):
     @property
     def target(self) -> Target:
         """What it is painted of, or would be now."""
-        return self._taken or self.canvas.target
+        return self._taken or self._course.at(self.time_s)
 
     @property
     def newest(self) -> Work:
@@ -86,7 +74,7 @@ class _Frame(Slot):
 
     def __call__(self) -> Work:
         """Take the newest target up, and hold its model."""
-        self._taken = self.target
+        self._taken = self._course.take(self.time_s)
         self._lease = self._taken.lease.share()
         return self._taken.work
 
@@ -119,10 +107,11 @@ class LiveSession:
         self._call = call
         self._answers: asyncio.Queue[_Answer | None] = asyncio.Queue(MAX_ANSWERS)
         self._credits = 0  # unanswered
-        self._canvas: _Canvas | None = None
+        self._open_picture = ExitStack()  # counts as one of its caller's
+        self._caller: Caller | None = None  # whose share of the engines it takes; none before it is open
         self._tasks = asyncio.TaskGroup()
+        self._steering = Steering(pictures, self._tasks, self._refuse)
         self._reader: asyncio.Task[None] | None = None
-        self._switching: asyncio.Task[None] | None = None  # to a model that is being loaded
         self._stopped = False
 
     async def run(self, commands: AsyncIterator[pb.PaintCommand]) -> None:
@@ -145,11 +134,11 @@ class LiveSession:
                     self._reader = self._tasks.create_task(self._read(commands), name="live:reader")
                     # Its error is the group's business; `stop` cancels it alone.
                     await asyncio.wait({self._reader})
-                    self._drop_switch()
+                    self._steering.drop_pending()
                     await self._answers.put(None)
         finally:
-            if self._canvas is not None:
-                self._canvas.target.lease.release()
+            self._steering.close()
+            self._open_picture.close()
         if self._stopped:
             raise StoppingError
 
@@ -165,7 +154,8 @@ class LiveSession:
                 case "open":
                     await self._open(command.open)
                 case "retarget":
-                    await self._retarget(self._opened("retarget"), command.retarget)
+                    self._opened("retarget")
+                    await self._retarget(command.retarget)
                 case "credit":
                     await self._take_credit(self._opened("credit"), command.credit.time_s)
                 case "close":
@@ -174,13 +164,13 @@ class LiveSession:
                     # A command of a newer contract: nothing that could be followed.
                     continue
 
-    def _opened(self, command: str) -> _Canvas:
-        if self._canvas is None:
+    def _opened(self, command: str) -> Caller:
+        if self._caller is None:
             raise NotOpenError(f"open must come first, got {command}")
-        return self._canvas
+        return self._caller
 
     async def _open(self, command: pb.PaintOpen) -> None:
-        if self._canvas is not None:
+        if self._caller is not None:
             raise NotOpenError("open must come once, got another")
         order = self._pictures.read(command.request)
         # A weight is one picture's own; without one it has its part of its user's share.
@@ -188,32 +178,15 @@ class LiveSession:
         if command.HasField("weight"):
             caller.weight = check_weight(command.weight)
         self._call.request_id = order.request_id
-        wish = Wish(command.request, order, await self._pictures.decode(command.request), command.revision)
-        lease = self._pictures.house.lease_now(wish.model)
-        if lease is None and (target := self._stand_in(wish)) is not None:
-            self._canvas = _Canvas(caller, target)
-            self._switch(self._canvas, wish)
-            return
-        lease = lease or await self._pictures.house.lease(wish.model)
-        self._canvas = _Canvas(caller, Target.begin(wish, wish.commission(self._pictures, lease)))
+        sources = await self._pictures.decode(command.request)
+        await self._steering.begin(Wish(command.request, order, sources, command.revision))
+        self._open_picture.enter_context(caller.opened())
+        self._caller = caller
 
-    def _stand_in(self, wish: Wish) -> Target | None:
-        """Return what paints until a model is loaded; None where nothing can."""
-        name = self._pictures.house.fallback_model
-        lease = self._pictures.house.lease_now(name) if name and name != wish.model else None
-        if lease is None:
-            return None
+    async def _retarget(self, command: pb.PaintRetarget) -> None:
         try:
-            commission = wish.commission(self._pictures, lease, _tell_stand_in(wish.model, name))
-        except ModelLoadError:  # Which is to say: it cannot paint this.
-            return None
-        return Target.begin(wish, commission)
-
-    async def _retarget(self, canvas: _Canvas, command: pb.PaintRetarget) -> None:
-        try:
-            wish = await self._check_retarget(command)
-            self._aim(canvas, wish)
-        except (RejectedError, ModelLoadError) as error:
+            await self._steering.follow(await self._check_retarget(command))
+        except RejectedError as error:
             await self._refuse(command.revision, error)
 
     async def _check_retarget(self, command: pb.PaintRetarget) -> Wish:
@@ -223,86 +196,34 @@ class LiveSession:
         sources = await self._pictures.decode(command.request)
         return Wish(command.request, order, sources, command.revision, at_s, transition_s)
 
-    def _aim(self, canvas: _Canvas, wish: Wish) -> None:
-        """Follow a new target: at once where its model is loaded, else when it is."""
-        target = canvas.target
-        if wish.model == target.lease.model.name:
-            commission = wish.commission(self._pictures, target.lease.share())
-            commission.release()  # The target's own goes on.
-            self._drop_switch()
-            canvas.aim(target.then(wish, commission.order))
-        elif (lease := self._pictures.house.lease_now(wish.model)) is not None:
-            commission = wish.commission(self._pictures, lease)
-            self._drop_switch()
-            canvas.aim(Target.begin(wish, commission))
-        else:
-            self._drop_switch()
-            if target.stands_in:
-                self._aim_stand_in(canvas, wish)
-            self._switch(canvas, wish)
-
-    def _aim_stand_in(self, canvas: _Canvas, wish: Wish) -> None:
-        """Let the model that stands in already paint the new target, too, if it can."""
-        target = canvas.target
-        warning = _tell_stand_in(wish.model, target.lease.model.name)
-        try:
-            commission = wish.commission(self._pictures, target.lease.share(), warning)
-        except ModelLoadError:
-            return
-        commission.release()  # The target's own goes on.
-        canvas.aim(target.then(wish, commission.order))
-
-    def _switch(self, canvas: _Canvas, wish: Wish) -> None:
-        self._switching = self._tasks.create_task(self._switch_to(canvas, wish), name="live:switch")
-
-    def _drop_switch(self) -> None:
-        if self._switching is not None:
-            self._switching.cancel()
-            self._switching = None
-
-    async def _switch_to(self, canvas: _Canvas, wish: Wish) -> None:
-        """Wait for the model of a target, and paint that from then on."""
-        try:
-            commission = wish.commission(self._pictures, await self._pictures.house.lease(wish.model))
-        except (RejectedError, ModelLoadError) as error:
-            await self._refuse(wish.revision, error)
-            return
-        target = canvas.target
-        is_painted = target.asked == wish.model and target.stands_in
-        if is_painted and commission.lease.model.name == target.lease.model.name:
-            # It could not be loaded: what stood in for it stays, and says why.
-            commission.release()
-            canvas.aim(target.warned(wish.revision, commission.order.warnings))
-        else:
-            canvas.aim(Target.begin(wish, commission))
-
     async def _refuse(self, revision: int, error: EngineError | ModelLoadError) -> None:
         answer = _Answer(is_credit=False)
         answer.events.put_nowait(_tell_error(revision, error))
         await self._answers.put(answer)
 
-    async def _take_credit(self, canvas: _Canvas, time_s: float) -> None:
+    async def _take_credit(self, caller: Caller, time_s: float) -> None:
         if self._credits >= MAX_CREDITS:
             raise TooManyCreditsError(MAX_CREDITS)
         self._credits += 1
         answer = _Answer(is_credit=True)
         await self._answers.put(answer)
-        self._tasks.create_task(self._paint(canvas, time_s, answer), name="live:frame")
+        self._tasks.create_task(self._paint(caller, time_s, answer), name="live:frame")
 
-    async def _paint(self, canvas: _Canvas, time_s: float, answer: _Answer) -> None:
-        frame = _Frame(canvas, time_s, answer)
-        try:
-            painted = await self._paint_frame(frame)
-        except EngineError as error:
-            revision, _ = frame.target.at(time_s)
-            answer.events.put_nowait(_tell_error(revision, error))
-        else:
-            answer.events.put_nowait(pb.PaintEvent(frame=painted))
-        finally:
-            frame.release()
+    async def _paint(self, caller: Caller, time_s: float, answer: _Answer) -> None:
+        async with self._steering.frame():
+            frame = _Frame(self._steering.course, time_s, answer)
+            try:
+                painted = await self._paint_frame(caller, frame)
+            except EngineError as error:
+                revision, _ = frame.target.at(time_s)
+                answer.events.put_nowait(_tell_error(revision, error))
+            else:
+                answer.events.put_nowait(pb.PaintEvent(frame=painted))
+            finally:
+                frame.release()
 
-    async def _paint_frame(self, frame: _Frame) -> pb.PaintFrame:
-        scheduler, caller = self._pictures.scheduler, frame.canvas.caller
+    async def _paint_frame(self, caller: Caller, frame: _Frame) -> pb.PaintFrame:
+        scheduler = self._pictures.scheduler
         check_time("time_s", frame.time_s)
         painted = await scheduler.paint(frame, frame.time_s, caller=caller, on_step=frame.tell_progress)
         revision, order = frame.target.at(frame.time_s)
@@ -337,7 +258,3 @@ def _tell_error(revision: int, error: EngineError | ModelLoadError) -> pb.PaintE
         case _:
             field = ""
     return pb.PaintEvent(error=pb.PaintError(revision=revision, field=field, message=str(error)))
-
-
-def _tell_stand_in(model: str, painter: str) -> str:
-    return f"{model} is being loaded; painted by {painter} until then"

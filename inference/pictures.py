@@ -119,7 +119,7 @@ class Pictures:
         sources = await self.decode(request)
         model = order.model.name
         lease = self.house.lease_now(model) or await self.house.lease(model)
-        return self.commission(request, order, sources, lease)
+        return self.commission(request, order, sources, lease, warnings=lease.warnings)
 
     def read(self, request: pb.ImageRequest) -> Order:
         """Check everything of a request but its images.
@@ -169,7 +169,8 @@ class Pictures:
             sources: The request's images.
             lease: The model that paints.
             is_live: Whether it is a live picture's.
-            warnings: What the caller has to be told beside the lease's and the order's own.
+            warnings: What the caller has to be told beside the order's own: those of the lease where it
+                was taken for this request. A share of another request's has nothing to say here.
 
         Raises:
             RejectedError: If the model cannot paint it.
@@ -186,12 +187,12 @@ class Pictures:
             lease.release()
             if not is_fallback:
                 raise
-            reason = "; ".join((*lease.warnings, *warnings)) or "it is not loaded"
+            reason = "; ".join(warnings) or "it is not loaded"
             raise ModelLoadError(asked, f"{reason}; {lease.model.name} cannot paint it: {error}") from error
         except BaseException:
             lease.release()
             raise
-        told = (*lease.warnings, *warnings, *order.warnings, *found)
+        told = (*warnings, *order.warnings, *found)
         return Commission(replace(order, picture=picture, warnings=told), lease)
 
     async def paint(
@@ -246,7 +247,9 @@ class Pictures:
         begun_at = time.perf_counter()
         upscaled = Upscaled(painted.pixels, "")
         if order.upscale > 1:
-            upscaled = await self._upscaler.upscale(painted.pixels, order.upscale, engine, order.picture)
+            upscaled = await self._upscaler.upscale(
+                painted.pixels, order.upscale, engine, order.picture, painted.caller
+            )
         enlarged_at = time.perf_counter()
         data = await self._encoders.encode(upscaled.pixels, order.format, order.quality)
         encoded_s = time.perf_counter() - enlarged_at

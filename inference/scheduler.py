@@ -13,23 +13,20 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import NoReturn, TypeVar
 from weakref import WeakValueDictionary
 
-import structlog
-
-from inference.cost import CostTable
 from inference.engine import EngineError
-from inference.errors import BusyError, CancelledByIdError, LateError, StoppingError, first_error
-from inference.pace import Pace
+from inference.errors import CancelledByIdError, LateError, StoppingError, first_error
+from inference.scheduling.accounts import Accounts
+from inference.scheduling.admission import Admission
 from inference.scheduling.batch import choose
 from inference.scheduling.errands import Errands
 from inference.scheduling.failures import Failures
 from inference.scheduling.fairness import Caller, FairQueue
 from inference.scheduling.jobs import Job, OnStep, Painted, Slot, Take, Work
 from inference.scheduling.observer import NullObserver, Observer
-from inference.scheduling.rates import Rates
 from inference.scheduling.ticks import Advance, Clock, Tick, run_tick
 
 
@@ -38,13 +35,6 @@ __all__ = ["Caller", "Observer", "OnStep", "Painted", "Scheduler", "Slot", "Take
 T = TypeVar("T")
 
 DEFAULT_MAX_WAITING = 64
-
-# What a refused caller is told to wait, milliseconds: at least so that it does not spin, at most so
-# that it notices when the rush is over.
-MIN_RETRY_MS, MAX_RETRY_MS = 100, 60_000
-
-# What a refused caller is told while nothing has been painted yet, milliseconds.
-UNKNOWN_RETRY_MS = 1000
 
 
 class Scheduler:
@@ -57,19 +47,16 @@ class Scheduler:
         observer: Observer | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        self._max_waiting = max_waiting
         self._observer: Observer = observer or NullObserver()
         self._clock = clock
-        self._admitted = 0  # pictures
+        self._admission = Admission(max_waiting, self._expect_s)
         self._queue: FairQueue[Job] = FairQueue()
         self._users: WeakValueDictionary[str, Caller] = WeakValueDictionary()
         self._named: dict[str, list[Job]] = {}  # by request id
         self._errands = Errands()
         self._work = asyncio.Event()
         self._stopping = False
-        self._costs = CostTable()
-        self._rates = Rates()
-        self._paces: dict[str, Pace] = {}  # by model; as many as the catalogue has
+        self._accounts = Accounts()
         self._failures = Failures()
         # Instants are wall time at the start, moved on by the monotonic clock: a corrected clock
         # must not make pictures older than the ones before them.
@@ -78,7 +65,7 @@ class Scheduler:
     @property
     def max_waiting(self) -> int:
         """How many pictures `admit` lets in at once."""
-        return self._max_waiting
+        return self._admission.most
 
     @property
     def unfinished(self) -> int:
@@ -87,16 +74,15 @@ class Scheduler:
 
     def megapixels_per_s(self, model: str) -> float:
         """Tell how fast a model has painted so far; 0 where it has not."""
-        return self._paces[model].megapixels_per_s if model in self._paces else 0.0
+        return self._accounts.megapixels_per_s(model)
 
     def step_times(self, model: str) -> dict[int, float]:
         """Tell the mean seconds of a step by its bucket, of the size that a loaded model painted last."""
-        cost = self._costs.newest(model)
-        return cost.step_times if cost else {}
+        return self._accounts.step_times(model)
 
     def sustainable_fps(self, caller: Caller) -> float:
-        """Tell what rate a caller can have beside those who are active now, by weight; 0 unknown."""
-        return self._rates.sustainable_fps(caller, self._clock())
+        """Tell what rate each open picture of a caller can have beside what the others use; 0 unknown."""
+        return self._accounts.sustainable_fps(caller, self._clock())
 
     def caller(self, user_id: str) -> Caller:
         """Return the caller of a user: the same as long as anybody holds it; for "" a new one."""
@@ -107,29 +93,17 @@ class Scheduler:
             caller = self._users[user_id] = Caller()
         return caller
 
-    @contextmanager
-    def admit(self, pictures: int) -> Iterator[None]:
+    def admit(self, pictures: int) -> AbstractContextManager[None]:
         """Hold places for so many pictures, before anything is spent on them.
 
         Raises:
-            BusyError: If that many are not free.
+            BusyError: As it is entered, if that many are not free.
         """
-        if self._admitted + pictures > self._max_waiting:
-            raise BusyError(self._max_waiting, self._retry_after_ms())
-        self._admitted += pictures
-        try:
-            yield
-        finally:
-            self._admitted -= pictures
+        return self._admission.admit(pictures)
 
-    def _retry_after_ms(self) -> int:
-        """Tell when all that is under way will be done, as far as the costs are known."""
-        expected_ms = 1000.0 * sum(self._expect_s(job) for job in self._queue) or UNKNOWN_RETRY_MS
-        return int(min(max(expected_ms, MIN_RETRY_MS), MAX_RETRY_MS))
-
-    def _expect_s(self, job: Job) -> float:
-        cost = self._costs.get(job.look().engine, job.key)
-        return job.steps_left * job.rows * cost.row_s(self._clock()) + cost.picture_s
+    def _expect_s(self) -> float:
+        now_s = self._clock()
+        return sum(self._accounts.expect_s(job, now_s) for job in self._queue)
 
     async def paint(
         self,
@@ -171,7 +145,7 @@ class Scheduler:
         try:
             with self._deadline(job, deadline_at), self._name(job, request_id):
                 self._queue.add(caller, job)
-                self._rates.see(caller, job.submitted_at)
+                self._accounts.see(caller, job.submitted_at)
                 self._work.set()
                 return await painted
         except (asyncio.CancelledError, CancelledByIdError):
@@ -227,8 +201,13 @@ class Scheduler:
         self._queue.drop(job.caller, job)
         return job.fail(error)
 
-    async def between_ticks(self, work: Callable[[], T]) -> T:
+    async def between_ticks(self, work: Callable[[], T], caller: Caller | None = None) -> T:
         """Run something in the engines' thread between two ticks; of several, a tick comes between two.
+
+        Args:
+            work: Not longer than everybody's pictures may wait.
+            caller: Whose share of the engines it takes, which it waits for; None: nobody's, such as a
+                model's preparation.
 
         Raises:
             Exception: What the work raises.
@@ -239,7 +218,10 @@ class Scheduler:
         """
         if self._stopping:
             raise StoppingError
-        done = self._errands.add(work)
+        if caller is not None:
+            self._queue.join(caller)
+            self._accounts.see(caller, self._clock())
+        done = self._errands.add(work, caller)
         self._work.set()
         return await done
 
@@ -251,38 +233,42 @@ class Scheduler:
         """
         try:
             while True:
-                await self._errands.run_next(thread)
+                await self._run_errand(thread)
                 if not await self._run_tick(thread) and not self._errands:
                     self._work.clear()
                     await self._work.wait()
         finally:
             self.close()
 
+    async def _run_errand(self, thread: ThreadPoolExecutor) -> None:
+        """Do one piece of other work, if there is one whose turn it is."""
+        began_at = self._clock()
+        caller = await self._errands.run_next(thread, self._queue.is_due)
+        if caller is not None:
+            ended_at = self._clock()
+            self._queue.serve(caller, ended_at - began_at)
+            self._accounts.add_use(caller, ended_at - began_at, ended_at)
+
     async def _run_tick(self, thread: ThreadPoolExecutor) -> bool:
         """Do one tick; False where there is nothing to do."""
         began_at = self._clock()
-        tick = choose(self._queue, self._costs, began_at)
+        tick = choose(self._queue, self._accounts.costs, began_at)
         if tick is None:
             return False
         chosen_at = self._clock()
         await asyncio.get_running_loop().run_in_executor(thread, run_tick, tick, self._clock)
         settling_at = self._clock()
-        self._settle(tick)
+        self._settle(tick, settling_at - began_at)
         seconds = tick.ended_at - tick.begun_at
         own_s = (chosen_at - began_at) + (seconds - tick.engine_s) + (self._clock() - settling_at)
         self._observer.on_tick(tick.engine.model.name, tick.rows, tick.bucket, seconds, own_s)
         return True
 
-    def _settle(self, tick: Tick) -> None:
+    def _settle(self, tick: Tick, round_s: float) -> None:
         """Tell everybody what a tick did to their pictures. Runs on the event loop."""
-        if tick.out_of_memory is not None:
-            limit = tick.cost.limit(tick.bucket, tick.ended_at)
-            structlog.get_logger("inference").warning(
-                "step_too_large", model=tick.engine.model.name, rows=tick.bucket, limit=limit
-            )
-        elif tick.rows:
-            tick.cost.add_step(tick.bucket, tick.step_s, tick.ended_at)
-        self._charge(tick)
+        self._accounts.add_step(tick)
+        for caller, seconds in self._accounts.charge(tick, round_s).items():
+            self._queue.charge(caller, seconds)
         for advance in tick.advances:
             job = advance.job
             if job.begun_at is None:
@@ -299,30 +285,17 @@ class Scheduler:
             if advance.pixels is not None:
                 self._finish(advance, tick)
 
-    def _charge(self, tick: Tick) -> None:
-        row_s = tick.step_s / max(tick.rows, 1)
-        charges: dict[Caller, float] = {}
-        for advance in tick.advances:
-            job = advance.job
-            job.extra_s += advance.extra_s
-            share_s = advance.extra_s + row_s * advance.rows
-            job.busy_s += share_s
-            charges[job.caller] = charges.get(job.caller, 0.0) + share_s
-        for caller, seconds in charges.items():
-            self._queue.charge(caller, seconds)
-
     def _finish(self, advance: Advance, tick: Tick) -> None:
         job, pixels = advance.job, advance.pixels
         assert pixels is not None
         assert job.begun_at is not None
         self._queue.drop(job.caller, job)
         model = tick.engine.model.name
-        self._paces.setdefault(model, Pace()).add(pixels.shape[0] * pixels.shape[1], job.busy_s)
-        tick.cost.add_picture(job.extra_s)
-        self._rates.add_picture(job.caller, tick.cost, job.rows, advance.total_steps, tick.ended_at)
+        self._accounts.add_picture(advance, tick, pixels)
         painted = Painted(
             pixels=pixels,
             work=job.look(),
+            caller=job.caller,
             queued_s=job.begun_at - job.submitted_at,
             painted_s=tick.ended_at - job.begun_at,
             finished_ms=(self._epoch_s + tick.ended_at) * 1000.0,

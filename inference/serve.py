@@ -2,13 +2,15 @@
 
 It listens before any weights are loaded: the default model's load begins at the start, in the
 background, and who asks meanwhile waits for it. A stop takes nothing new, tells the health checkers,
-ends the live pictures and lets the other calls finish within the grace period.
+ends the live pictures and lets the other calls finish within the grace period. What then still runs in
+a thread, such as the reading of a model, is waited for no longer than `END_PATIENCE_S`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -31,7 +33,7 @@ from inference.listening import Address, bound
 from inference.logs import COUNTS_INTERVAL_S
 from inference.metrics import Metrics, serving_metrics
 from inference.models.catalogue import built_in, read_catalogue
-from inference.models.entry import CatalogueEntry
+from inference.models.entry import CatalogueEntry, State
 from inference.models.house import ModelHouse, keeping_models
 from inference.models.weights import WeightStore
 from inference.scheduler import Scheduler
@@ -46,6 +48,10 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 # Calls at once, health checks and live pictures included; more are refused before their messages
 # are read. Far above what one engine serves, and there so that memory has a bound.
 MAX_CALLS = 1024
+
+# How long threads may take to end once all calls have, seconds: a step is done by then, and a model that
+# is being read would only be thrown away.
+END_PATIENCE_S = 1.0
 
 OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -134,6 +140,7 @@ async def serve(settings: Settings) -> None:
             encode_threads=settings.encode_threads,
             observer=metrics,
         ) as core,
+        _ending_soon(core),
         serving_metrics(metrics, core, settings.metrics_port, free_bytes=equipment.free_bytes),
         running_server(
             core,
@@ -150,6 +157,25 @@ async def serve(settings: Settings) -> None:
             await stop.wait()
         log.info("stopping", unfinished=core.scheduler.unfinished, grace_period_s=settings.grace_period_s)
     log.info("stopped")
+
+
+@asynccontextmanager
+async def _ending_soon(core: Core) -> AsyncIterator[None]:
+    """End the process soon after the body, though a thread should not: none can be stopped from outside.
+
+    To be left when all but the core is closed. Nothing is lost: every call has ended, and what was
+    downloaded of a model is found by the next download.
+    """
+    yield  # A body that fails ends as it always does, with its own status.
+    loading = [status.entry.model.name for status in core.house.describe() if status.state is State.LOADING]
+    # Not cancelled once the core is closed: the interpreter waits for threads, too.
+    asyncio.get_running_loop().call_later(END_PATIENCE_S, _end_now, loading)
+
+
+def _end_now(loading: Sequence[str]) -> None:
+    structlog.get_logger("inference").warning("stopped_unfinished", loading=loading)
+    logging.shutdown()
+    os._exit(0)
 
 
 def _read_entries(settings: Settings) -> tuple[CatalogueEntry, ...]:

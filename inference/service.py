@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 import structlog
+from google.protobuf.message import Message
 from grpc import aio
 
 from inference.core import Core
@@ -71,10 +72,48 @@ def _count_nothing(rpc: str, code: str) -> None:
     """Stand in where nobody counts calls."""
 
 
-class _Call:
-    """What the log tells of one call once it has ended; its times are sums over its pictures."""
+class _Writer:
+    """Writes the answers of one call, each to its end.
 
-    def __init__(self, rpc: str, count: CountCall) -> None:
+    A write that is cancelled in the middle goes on inside gRPC, which takes no status until it has ended;
+    it ends when the caller reads, or goes away.
+    """
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self._writing: asyncio.Task[None] | None = None
+
+    async def write(self, message: Message) -> None:
+        """Write an answer, after the one before it.
+
+        Raises:
+            BaseError: If the call is over.
+
+        Cancellation:
+            Gives up the wait, not the write: `settle` waits for that.
+        """
+        await self.settle()
+        self._writing = asyncio.create_task(self._context.write(message), name="write")
+        await asyncio.shield(self._writing)
+
+    async def settle(self) -> None:
+        """Wait until nothing is being written any more, however long the caller does not read."""
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
+            if not self._writing.cancelled():
+                self._writing.exception()  # Whoever wrote has been told, or does not care any more.
+            self._writing = None
+
+
+class _Call:
+    """What the log tells of one call once it has ended; its times are sums over its pictures.
+
+    Attributes:
+        writer: What its answers go through.
+    """
+
+    def __init__(self, rpc: str, count: CountCall, writer: _Writer) -> None:
+        self.writer = writer
         self._count = count
         self._began_at = time.perf_counter()
         self._told: dict[str, object] = {"rpc": rpc}
@@ -141,7 +180,7 @@ class ImageGenerationService(pb_grpc.ImageGenerationServiceServicer):
 
             async def send(response: pb.ImageResponse) -> None:
                 call.answer(response.metadata, response.request_id)
-                await context.write(response)
+                await call.writer.write(response)
 
             await self._core.generate_variations(request, send, deadline_at=_deadline_of(context))
 
@@ -167,7 +206,7 @@ class ImageGenerationService(pb_grpc.ImageGenerationServiceServicer):
             async def send(event: pb.GenerationEvent) -> None:
                 if event.HasField("image"):
                     call.answer(event.image.metadata, event.image.request_id)
-                await context.write(event)
+                await call.writer.write(event)
 
             await self._core.generate_with_progress(request, send, deadline_at=_deadline_of(context))
 
@@ -181,7 +220,7 @@ class ImageGenerationService(pb_grpc.ImageGenerationServiceServicer):
                 self.counts.add(event)
                 if event.HasField("frame"):
                     call.answer(event.frame.metadata)
-                await context.write(event)
+                await call.writer.write(event)
 
             await self._core.paint(request_iterator, send)
 
@@ -201,8 +240,13 @@ def _deadline_of(context: Any) -> float | None:
 
 @asynccontextmanager
 async def _served(rpc: str, context: Any, count: CountCall = _count_nothing) -> AsyncIterator[_Call]:
-    """Tell the caller of errors as statuses, and the log how the call ended."""
-    call = _Call(rpc, count)
+    """Tell the caller of errors as statuses, and the log how the call ended.
+
+    A caller that does not read gets its status when it does. Until then the call is nothing but this:
+    what it had of the core was let go before.
+    """
+    writer = _Writer(context)
+    call = _Call(rpc, count, writer)
     code = "OK"
     failure: Exception | None = None
     try:
@@ -215,6 +259,7 @@ async def _served(rpc: str, context: Any, count: CountCall = _count_nothing) -> 
     except (EngineError, CoreError) as exc:
         status, trailer = tell_error(exc)
         code, failure = status.name, exc
+        await writer.settle()
         await _abort(context, status, str(exc), trailer)
     except aio.BaseError:
         # The caller went away while an answer was on its way: gRPC tells the writer so, and cancels
@@ -223,13 +268,16 @@ async def _served(rpc: str, context: Any, count: CountCall = _count_nothing) -> 
     except Exception as exc:  # noqa: BLE001 - a bug costs its call, and the log has all of it.
         code, failure = "INTERNAL", exc
         structlog.get_logger("inference").exception("bug", rpc=rpc)
+        await writer.settle()
         await _abort(context, grpc.StatusCode.INTERNAL, f"a bug of the service: {type(exc).__name__}")
     finally:
         call.end(code, failure)
+        # Where the call was cancelled it is over, and a write that it left ends at once.
+        await writer.settle()
 
 
 async def _abort(context: Any, status: grpc.StatusCode, message: str, trailer: Trailer = ()) -> NoReturn:
-    """End a call with an error.
+    """End a call with an error. Nothing may be being written: gRPC would take no status.
 
     Raises:
         AbortError: Always, unless the call has ended by itself in this moment, as by its deadline.

@@ -1,4 +1,4 @@
-"""What a live picture is painted towards: targets of one model, and how one follows another.
+"""What a live picture is painted towards: targets, of one model or of several, and how they follow.
 
 Synchronous, and knows no command, task or stream.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from inference.engine import Keyframe, Timeline
+from inference.engine import MAX_KEYFRAMES, Keyframe, Timeline
 from inference.models.house import Lease
 from inference.pictures import Commission, Pictures, Sources
 from inference.requests import Order
@@ -63,6 +63,11 @@ class Target:
         return cls(work, commission.lease, ((keyframe, commission.order),), wish.model)
 
     @property
+    def begins_at_s(self) -> float:
+        """From when on it is painted, seconds of the timeline."""
+        return self.orders[0][0].at_s
+
+    @property
     def stands_in(self) -> bool:
         """Whether another model than the one asked for paints."""
         return self.asked != self.lease.model.name
@@ -91,3 +96,88 @@ class Target:
         """Return the revision of a moment, and what becomes of its picture."""
         current = self.work.timeline.current(time_s)
         return current.revision, next(order for keyframe, order in self.orders if keyframe is current)
+
+    def leased(self, lease: Lease) -> Target:
+        """Return this with another lease of its model, which may have been loaded anew."""
+        return replace(self, work=Work(lease.engine, self.work.timeline), lease=lease)
+
+
+class Course:
+    """The targets of a live picture in the order in which they came: each is painted from its time on.
+
+    Of two models the later one begins as a cut. As in a timeline, the newest whose time has come counts,
+    and before the first one's time that one.
+
+    Resources:
+        Holds every target's model until a later one has begun: `close`.
+    """
+
+    def __init__(self) -> None:
+        self._targets: list[Target] = []
+        self._time_s = 0.0  # of the frame that was taken up last
+
+    def __bool__(self) -> bool:
+        return bool(self._targets)
+
+    def at(self, time_s: float) -> Target:
+        """Return what is painted at a time."""
+        return self._until(time_s)[-1]
+
+    def before(self, time_s: float) -> Target | None:
+        """Return what a target that begins at a time follows; None: nothing."""
+        kept = self._kept(time_s)
+        return kept[-1] if kept else None
+
+    def take(self, time_s: float) -> Target:
+        """Return what is painted at a time, and forget what came before it."""
+        self._time_s = time_s
+        target = self.at(time_s)
+        self._keep(self._targets[self._targets.index(target) :])
+        return target
+
+    def follow(self, wish: Wish, commission: Commission) -> None:
+        """Add a target; takes over the commission's lease. Those that it covers are forgotten."""
+        kept = self._kept(wish.at_s)
+        if kept and kept[-1].lease.model.name == commission.lease.model.name:
+            kept[-1] = kept[-1].then(wish, commission.order)
+            commission.release()  # The target's own goes on.
+        else:
+            kept.append(Target.begin(wish, commission))
+        self._keep(kept[-MAX_KEYFRAMES:])
+        self.take(self._time_s)
+
+    def warn(self, wish: Wish, warnings: tuple[str, ...]) -> None:
+        """Tell something else with the frames of a wish that another model paints."""
+        self._targets = [
+            target.warned(wish.revision, warnings) if target.asked == wish.model else target
+            for target in self._targets
+        ]
+
+    def let_go(self) -> list[Target]:
+        """Forget everything; returns what there was, without its leases."""
+        targets = self._targets
+        self._keep([])
+        return targets
+
+    def resume(self, target: Target) -> None:
+        """Go on with a target after `let_go`; takes over its lease."""
+        assert not self._targets
+        self._targets = [target]
+
+    def close(self) -> None:
+        """Let every model go; a second call does nothing."""
+        self._keep([])
+
+    def _until(self, time_s: float) -> list[Target]:
+        return self._targets[:1] + [target for target in self._targets[1:] if target.begins_at_s <= time_s]
+
+    def _kept(self, time_s: float) -> list[Target]:
+        """Return what a target that begins at a time does not cover; what is painted now stays until then."""
+        return self._targets[:1] + [target for target in self._targets[1:] if target.begins_at_s < time_s]
+
+    def _keep(self, targets: list[Target]) -> None:
+        old, self._targets = self._targets, targets
+        held = {id(target.lease) for target in targets}
+        for target in old:
+            if id(target.lease) not in held:
+                target.lease.release()

@@ -546,7 +546,9 @@ class PaintRetarget(_message.Message):
     @_builtins.property
     def request(self) -> Global___ImageRequest:
         """The new target; a bad one is answered with an error event and the old one goes on. A target of another
-        model begins as a cut once that model is loaded; until then the old one goes on, too.
+        model begins as a cut, at at_s or once that model is loaded, whichever is later; until then the old one
+        goes on, too. Where there is no room for that model beside the old one's, the service's fallback model
+        paints until it is loaded, and without one the frames wait.
         """
 
     def __init__(

@@ -106,7 +106,8 @@ class ImageGenerationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelImage(self, request, context):
-        """Gives up every unfinished picture of a request, whoever asked for it; its call ends with CANCELLED.
+        """Gives up every unfinished picture of a request, whoever asked for it; its call ends with CANCELLED, once
+        its caller has read what was sent before.
         May be sent again, and for an id that is not known: that cancels nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

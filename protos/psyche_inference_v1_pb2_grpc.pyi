@@ -50,7 +50,8 @@ class ImageGenerationServiceStub:
     One frame is painted for each credit, in the order of the credits, and never without one.
     """
     CancelImage: _grpc.UnaryUnaryMultiCallable[_psyche_inference_v1_pb2.CancelRequest, _psyche_inference_v1_pb2.CancelResponse]
-    """Gives up every unfinished picture of a request, whoever asked for it; its call ends with CANCELLED.
+    """Gives up every unfinished picture of a request, whoever asked for it; its call ends with CANCELLED, once
+    its caller has read what was sent before.
     May be sent again, and for an id that is not known: that cancels nothing.
     """
 
@@ -70,7 +71,8 @@ class ImageGenerationServiceAsyncStub(ImageGenerationServiceStub):
     One frame is painted for each credit, in the order of the credits, and never without one.
     """
     CancelImage: _aio.UnaryUnaryMultiCallable[_psyche_inference_v1_pb2.CancelRequest, _psyche_inference_v1_pb2.CancelResponse]  # type: ignore[assignment]
-    """Gives up every unfinished picture of a request, whoever asked for it; its call ends with CANCELLED.
+    """Gives up every unfinished picture of a request, whoever asked for it; its call ends with CANCELLED, once
+    its caller has read what was sent before.
     May be sent again, and for an id that is not known: that cancels nothing.
     """
 
@@ -123,7 +125,8 @@ class ImageGenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _psyche_inference_v1_pb2.CancelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_psyche_inference_v1_pb2.CancelResponse, _abc.Awaitable[_psyche_inference_v1_pb2.CancelResponse]]:
-        """Gives up every unfinished picture of a request, whoever asked for it; its call ends with CANCELLED.
+        """Gives up every unfinished picture of a request, whoever asked for it; its call ends with CANCELLED, once
+        its caller has read what was sent before.
         May be sent again, and for an id that is not known: that cancels nothing.
         """
 

@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from fakes import FakeEngine
 from grpc import aio
 from houses import FakeWeights
 
 from inference.core import Core, KeepModels, running_core
-from inference.engine import Engine
+from inference.engine import Engine, Pixels, Run
 from inference.errors import ModelLoadError
 from inference.listening import UnixAddress
 from inference.metrics import Metrics
@@ -72,6 +73,16 @@ async def running_service(
         yield RunningService(ImageGenerationServiceStub(channel), channel, core, str(address), metrics)
 
 
+class NoisyEngine(FakeEngine):
+    """Paints noise: as JPEG of quality 100 not one is taken by gRPC before the caller reads."""
+
+    noise = np.random.default_rng(0).integers(0, 256, (1536, 1536, 3), dtype=np.uint8)
+
+    def finish(self, run: Run) -> Pixels:
+        super().finish(run)
+        return self.noise
+
+
 class GatedLoader:
     """Loads engines that a test has made, when the test lets it.
 
@@ -98,7 +109,15 @@ class GatedLoader:
     def free_bytes(self) -> int | None:
         return None
 
-    def keep(self, *, ready: FakeEngine, fallback_model: str = "", default_model: str = "") -> KeepModels:
+    def keep(
+        self,
+        *,
+        ready: FakeEngine,
+        fallback_model: str = "",
+        default_model: str = "",
+        max_models: int = 2,
+        room_wait_s: float = 0.0,
+    ) -> KeepModels:
         """Make what keeps its models, beside one that is always ready."""
         entries = [
             CatalogueEntry(ready.model, "procedural"),
@@ -114,6 +133,8 @@ class GatedLoader:
                 default_model=default_model,
                 fallback_model=fallback_model,
                 weights=FakeWeights(),
+                max_models=max_models,
+                room_wait_s=room_wait_s,
             )
 
         return keep_models

@@ -11,9 +11,11 @@ import datetime
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from bench.errors import BenchError, reason
 from bench.inference.checks import (
@@ -54,6 +56,8 @@ from inference.engine import Engine, EngineError, OutOfMemoryError
 from inference.models.house import house_of
 from inference.scheduler import Scheduler, scheduling
 
+
+_T = TypeVar("_T")
 
 # Of what one by one sustains.
 _LIGHT_SHARE, _TWICE_SHARE = 0.25, 2.0
@@ -111,6 +115,7 @@ class _Bench:
         self._watch = watch
         self._length = Length(options.seconds, options.pictures)
         self._notes: list[str] = []
+        self._taken_bytes: int | None = None
 
     @property
     def _most_callers(self) -> int:
@@ -130,6 +135,8 @@ class _Bench:
                     bucket_row(size, [batch.seconds for batch in some]) for size, some in painted.items()
                 ]
                 rows = await self._stages(subject, painted, peak)
+                # Before diffusers' own loop takes any.
+                self._taken_bytes = self._rig.peak_memory()
                 comparison = await self._compare(subject)
                 loads = await self._loads(subject, buckets)
         own_costs = [own_cost_row(self._watch.ticks, rows) for rows in self._options.callers]
@@ -169,15 +176,29 @@ class _Bench:
         # Prompts and sources are known already: what is left of their stages is looking them up.
         each_time = {name: works[name] for name in _EACH_TIME if name in works}
         for bucket in dict.fromkeys((min(painted), max(painted))):
-            rows += stage_rows(stages(painted[bucket]), each_time, peak, bucket)
+            timed = painted[bucket]
+            if self._rig.exact_stages is not None:
+                # Painted once more: their rates must not be made with it.
+                timed = await self._exactly(partial(batches, subject, bucket, self._length))
+            rows += stage_rows(stages(timed), each_time, peak, bucket)
         tries = min(_RARE_TRIES, self._length.pictures or _RARE_TRIES)
-        rare = await self._scheduler.between_ticks(lambda: rare_stages(subject, tries))
+        rare = await self._exactly(lambda: rare_stages(subject, tries))
         return rows + stage_rows(
             {f"{name} (rare)": seconds for name, seconds in rare.items()},
             {f"{name} (rare)": work for name, work in works.items()},
             peak,
             1,
         )
+
+    async def _exactly(self, work: Callable[[], _T]) -> _T:
+        """Do some of the engine's work with stages that wait for the device."""
+        exact_stages = self._rig.exact_stages or nullcontext
+
+        def do() -> _T:
+            with exact_stages():
+                return work()
+
+        return await self._scheduler.between_ticks(do)
 
     async def _compare(self, subject: Subject) -> list[ComparisonRow]:
         """Paint in every way in turn, round after round, so that what else the machine does hits all."""
@@ -246,7 +267,15 @@ class _Bench:
             "the picture was due. one beat: all callers' pictures are due at the same moments; spread: the "
             "callers' moments lie evenly. Nothing waits for more to come: a batch is what came in during the "
             "tick before. Shares are of the engine's time: a dearer picture makes its caller's rate lower.",
+            "outside: at full speed, from one tick's report to the next but for the tick itself: two hops "
+            "between threads, the scheduler's part on the event loop, and what the callers do there.",
         ]
+        if self._rig.exact_stages is not None:
+            notes.append(
+                "Stages were timed apart from the rates, waiting for the device at every border. The service "
+                "does not wait: there text, noise and source are what it took to launch them, and denoise, "
+                "which is waited for as decode is, holds the rest."
+            )
         if peak is not None:
             works = [self._rig.works[name] for name in _EACH_TIME if name in self._rig.works]
             largest = buckets[-1].bucket
@@ -266,8 +295,9 @@ class _Bench:
         if hasattr(os, "getloadavg"):
             notes.append(f"Load of the machine at the end: {os.getloadavg()[0]:.2f}.")
         size_gb = self._rig.engine.size_bytes / 1e9
-        if taken := self._rig.peak_memory():
-            notes.append(f"Memory: the model {size_gb:.2f} GB, at most {taken / 1e9:.2f} GB.")
+        if taken_bytes := self._taken_bytes:
+            taken_gb = taken_bytes / 1e9
+            notes.append(f"Memory: the model {size_gb:.2f} GB; with full batches {taken_gb:.2f} GB at most.")
         return notes
 
 

@@ -28,12 +28,18 @@ _WARM_UP_PICTURES = 8
 class Watch:
     """The scheduler's observer: keeps every tick."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.ticks: list[Tick] = []
+        self._clock = clock
+        self._is_busy = False
+        self._told_at: float | None = None  # of the tick before, where callers never rest
 
     def on_tick(self, model: str, rows: int, bucket: int, seconds: float, own_s: float) -> None:
         """Keep a tick."""
-        self.ticks.append(Tick(rows, bucket, seconds, own_s))
+        now = self._clock()
+        outside_s = None if self._told_at is None else now - self._told_at - seconds
+        self._told_at = now if self._is_busy else None
+        self.ticks.append(Tick(rows, bucket, seconds, own_s, outside_s))
 
     def on_painted(self, model: str, queued_s: float, painted_s: float) -> None:
         """Nothing: what was painted is counted where it was asked for."""
@@ -42,13 +48,19 @@ class Watch:
         """Nothing: what failed is raised where it was asked for."""
 
     @contextmanager
-    def watching(self) -> Iterator[list[Tick]]:
-        """Collect the ticks of a measurement; the list is whole when the block ends."""
+    def watching(self, *, is_busy: bool = False) -> Iterator[list[Tick]]:
+        """Collect the ticks of a measurement; the list is whole when the block ends.
+
+        Args:
+            is_busy: Whether there is always something to paint: what lies between two ticks is told then.
+        """
         first = len(self.ticks)
         seen: list[Tick] = []
+        self._is_busy = is_busy
         try:
             yield seen
         finally:
+            self._is_busy, self._told_at = False, None
             seen += self.ticks[first:]
 
 
@@ -104,7 +116,7 @@ class Crowd:
         each = None if length.pictures is None else max(1, length.pictures // len(self._callers))
         started_at = time.monotonic()
         ends_at = started_at + length.seconds if each is None else math.inf
-        with self._watch.watching() as ticks:
+        with self._watch.watching(is_busy=True) as ticks:
             await self._ask_for(
                 lambda canvas: time.monotonic() < ends_at if each is None else canvas.asked < each, ends_at
             )

@@ -59,6 +59,9 @@ class Tick:
     bucket: int
     seconds: float
     own_s: float
+    outside_s: float | None = (
+        None  # since the tick before was told of, but for `seconds`; None: callers rested
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ class OwnCostRow:
     p50_ms: float
     p99_ms: float
     share: float  # of the tick's seconds
+    outside_p50_ms: float | None = None  # see `Tick.outside_s`; None: not known
 
 
 def own_cost_row(ticks: Sequence[Tick], rows: int) -> OwnCostRow | None:
@@ -144,6 +148,7 @@ def own_cost_row(ticks: Sequence[Tick], rows: int) -> OwnCostRow | None:
         p50_ms=_ms(own_s, 50) or 0.0,
         p99_ms=_ms(own_s, 99) or 0.0,
         share=sum(own_s) / max(sum(tick.seconds for tick in chosen), 1e-9),
+        outside_p50_ms=_ms([tick.outside_s for tick in chosen if tick.outside_s is not None], 50),
     )
 
 

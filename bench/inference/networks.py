@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -65,7 +66,10 @@ def build_network_rig(options: Options) -> Rig:
         uses_negative_prompt=False,
     )
     works = count_works(components, options)
-    engine = TurboEngine(model, components, device, acceleration=cast(Acceleration, options.acceleration))
+    clock = StageClock(device)
+    engine = TurboEngine(
+        model, components, device, acceleration=cast(Acceleration, options.acceleration), clock=clock
+    )
     facts = {
         "device": device.name,
         "description": device.description,
@@ -82,6 +86,7 @@ def build_network_rig(options: Options) -> Rig:
         find_peak=lambda: find_peak(device),
         make_plain_loop=lambda: _Pipeline(components, options, device),
         peak_memory=lambda: _peak_memory(device),
+        exact_stages=None if device.kind == "cpu" else clock.exact,
     )
 
 
@@ -155,9 +160,14 @@ def _flops(call: Callable[[], Any]) -> float:
 
 
 def find_peak(device: Device) -> Peak:
-    """Measure what a device does at best: a wide matrix product and a large copy, the best of a few."""
+    """Measure what a device does at best: a wide matrix product and a large copy, the best of a few.
+
+    What that took of its memory is not counted by `Rig.peak_memory`.
+    """
     peak = _try_hard(device)
     give_memory_back(device.kind)
+    if device.kind in ("cuda", "rocm"):
+        torch.cuda.reset_peak_memory_stats(device.name)
     return peak
 
 
@@ -192,6 +202,32 @@ def synchronise(device: Device) -> None:
         torch.cuda.synchronize(device.name)
     elif device.kind == "mps":
         torch.mps.synchronize()
+
+
+class StageClock:
+    """Times the stages of pictures: as the service does, or waiting for the device at every border.
+
+    Waiting makes batches slower: what is made for the rates must not do it.
+    """
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._waits = False
+
+    def __call__(self) -> float:
+        """Return seconds."""
+        if self._waits:
+            synchronise(self._device)
+        return time.perf_counter()
+
+    @contextmanager
+    def exact(self) -> Iterator[None]:
+        """Wait for the device inside."""
+        self._waits = True
+        try:
+            yield
+        finally:
+            self._waits = False
 
 
 def _peak_memory(device: Device) -> int | None:

@@ -58,6 +58,7 @@ _OWN_COSTS = (
     Column("p50", "ms"),
     Column("p99", "ms"),
     Column("of the tick", "%"),
+    Column("outside p50", "ms"),
 )
 _COMPARISON = (
     Column("way", is_text=True),
@@ -213,6 +214,7 @@ def _tables(report: Report) -> list[_Table]:
                     number(row.p50_ms, 3),
                     number(row.p99_ms, 3),
                     _percent(row.share),
+                    number(row.outside_p50_ms, 3),
                 ]
                 for row in found.own_costs
             ],

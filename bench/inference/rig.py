@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -40,7 +41,11 @@ class Rig:
     works: Mapping[str, Work] = field(default_factory=dict)  # of a picture, by stage
     find_peak: Callable[[], Peak] | None = None  # called in the engines' thread
     make_plain_loop: Callable[[], PlainLoop] | None = None  # called in the engines' thread, after `prepare`
-    peak_memory: Callable[[], int | None] = lambda: None  # bytes of the device taken at most so far
+    peak_memory: Callable[[], int | None] = lambda: (
+        None
+    )  # bytes of the device taken at most since `find_peak`
+    # Inside, an engine's stages wait for the device at their borders; None: they always do.
+    exact_stages: Callable[[], AbstractContextManager[None]] | None = None
 
 
 def build_rig(options: Options) -> Rig:

@@ -27,8 +27,11 @@ def choose(queue: FairQueue[Job], costs: CostTable, now_s: float) -> Tick | None
         return None
     engine = first.look().engine
     cost = costs.get(engine, first.key)
-    # Memory may be too small to share steps, but a picture that needs so many rows may still be tried.
-    room = max(cost.largest(now_s), cost.fit(first.rows))
+    room = cost.largest(now_s)
+    if first.rows > room:
+        # Memory is too small for its rows together, but may do for one after the other.
+        first.take_up()
+        return Tick(engine, cost, room, [Advance(first)])
     jobs, rows = _fill(queue.in_turn(first.shares_steps_with, cost.row_s(now_s)), room)
     bucket = cost.pick(rows, room, now_s, first.rows)
     if bucket < rows:

@@ -1,4 +1,7 @@
-"""Other work of the engines' thread, such as taking a model to the device: one piece between two ticks."""
+"""Other work of the engines' thread, one piece between two ticks.
+
+Such as taking a model to the device, which is nobody's, or making a caller's picture larger.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from inference.errors import StoppingError
+from inference.scheduling.fairness import Caller
 
 
 T = TypeVar("T")
@@ -19,6 +23,7 @@ T = TypeVar("T")
 class _Errand(Generic[T]):
     work: Callable[[], T]
     done: asyncio.Future[T]
+    caller: Caller | None  # whose share of the engines it takes; None: nobody's
 
     def run(self) -> tuple[T | None, Exception | None]:
         try:
@@ -40,19 +45,30 @@ class Errands:
         """Return how many wait."""
         return len(self._waiting)
 
-    def add(self, work: Callable[[], T]) -> asyncio.Future[T]:
+    def add(self, work: Callable[[], T], caller: Caller | None = None) -> asyncio.Future[T]:
         """Add work; what is returned gets its result or error, and may be cancelled while it waits."""
-        errand = _Errand(work, asyncio.get_running_loop().create_future())
+        errand = _Errand(work, asyncio.get_running_loop().create_future(), caller)
         self._waiting.append(errand)
         return errand.done
 
-    async def run_next(self, thread: Executor) -> None:
-        """Do the oldest piece that somebody still waits for, if there is one."""
-        while self._waiting:
-            errand = self._waiting.popleft()
-            if not errand.done.done():
+    async def run_next(self, thread: Executor, is_due: Callable[[Caller], bool]) -> Caller | None:
+        """Do the oldest piece that somebody still waits for and whose turn it is, if there is one.
+
+        Args:
+            thread: The engines' own.
+            is_due: Whether it is a caller's turn; what is nobody's is always due.
+
+        Returns:
+            Whose piece was done; None where it was nobody's, or there was none.
+        """
+        for errand in [errand for errand in self._waiting if errand.done.done()]:
+            self._waiting.remove(errand)
+        for errand in self._waiting:
+            if errand.caller is None or is_due(errand.caller):
+                self._waiting.remove(errand)
                 await self._run(errand, thread)
-                return
+                return errand.caller
+        return None
 
     async def _run(self, errand: _Errand[Any], thread: Executor) -> None:
         try:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Generic, TypeVar
@@ -39,9 +40,11 @@ class Caller:
 
     Attributes:
         weight: Of its share against the others', 0.1 to 10.
+        open_pictures: How many live pictures have a part of its share; see `opened`.
     """
 
     weight: float = 1.0
+    open_pictures: int = field(default=0, init=False)
     # Both belong to the queue.
     virtual_s: float = field(default=0.0, init=False, repr=False)
     turn: int = field(default=0, init=False, repr=False)  # of callers at one time, the least comes first
@@ -54,6 +57,15 @@ class Caller:
         """
         if not MIN_WEIGHT <= self.weight <= MAX_WEIGHT:  # False for NaN as well.
             raise ValueError(f"weight must be a number from {MIN_WEIGHT} to {MAX_WEIGHT}, got {self.weight}")
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Count a live picture as one of its own: each is told its part of the rate that they can have."""
+        self.open_pictures += 1
+        try:
+            yield
+        finally:
+            self.open_pictures -= 1
 
 
 class FairQueue(Generic[T]):
@@ -80,11 +92,23 @@ class FairQueue(Generic[T]):
 
     def add(self, caller: Caller, item: T) -> None:
         """Add a caller's newest item; a caller who had none begins at the present."""
+        self.join(caller)
+        self._waiting.setdefault(caller, deque()).append(item)
+
+    def join(self, caller: Caller) -> None:
+        """Let a caller who has no item here begin at the present, for what is not in this queue."""
         if caller not in self._waiting:
-            self._waiting[caller] = deque()
             caller.virtual_s = max(caller.virtual_s, self._now_s)
             caller.turn = next(self._turns)
-        self._waiting[caller].append(item)
+
+    def is_due(self, caller: Caller) -> bool:
+        """Tell whether nobody who waits here comes before a caller."""
+        return all(caller.virtual_s <= other.virtual_s for other in self._waiting)
+
+    def serve(self, caller: Caller, seconds: float) -> None:
+        """Charge a caller for what is not in this queue, and was its turn."""
+        self._now_s = max(self._now_s, caller.virtual_s)
+        self.charge(caller, seconds)
 
     def drop(self, caller: Caller, item: T) -> bool:
         """Remove an item, and tell whether it was there."""

@@ -60,6 +60,7 @@ class Painted:
 
     pixels: Pixels
     work: Work  # what was painted: of a slot, the newest at the time
+    caller: Caller  # whose share of the engines it took
     queued_s: float  # seconds until the engine took it up
     painted_s: float  # seconds from then until it was finished
     finished_ms: float  # Unix milliseconds
@@ -90,6 +91,7 @@ class Job:
         self.begun_at: float | None = None
         self.busy_s = 0.0  # its share of the engine's time
         self.extra_s = 0.0  # of that, what it took beside its steps
+        self.round_s = 0.0  # its share of the scheduler's time, the engine's included
         self.run: Run | None = None
         self._take = take
         self._work: Work | None = None  # what the rest is told of

@@ -42,6 +42,7 @@ class Tick:
     ended_at: float = 0.0
     rows: int = 0  # that went through the step; 0 where there was none
     step_s: float = 0.0
+    is_stepped: bool = False  # the step was taken, and did not fail
     out_of_memory: OutOfMemoryError | None = None  # the step was too large, and may be tried smaller
 
     @property
@@ -85,10 +86,11 @@ def _step(tick: Tick, running: Sequence[Advance], clock: Clock) -> bool:
     try:
         tick.engine.step([advance.job.run for advance in running if advance.job.run is not None], tick.bucket)
     except OutOfMemoryError as exc:
-        if len(running) > 1:
+        if tick.bucket > tick.cost.smallest:
             tick.out_of_memory = exc
         else:
-            running[0].error = exc
+            for advance in running:
+                advance.error = exc
         return False
     except Exception as exc:  # noqa: BLE001 - an engine's bug costs its pictures, never the service.
         for advance in running:
@@ -96,6 +98,7 @@ def _step(tick: Tick, running: Sequence[Advance], clock: Clock) -> bool:
         return False
     finally:
         tick.step_s = clock() - begun_at
+    tick.is_stepped = True
     return True
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .graphs import Forward, Inputs
+from .forward import Forward, Inputs
 from .run import Conditions, TurboRun
 
 
@@ -73,13 +73,16 @@ class Denoiser:
         latents = self._gather([run.latents for run in rows])
         sample = (latents / numbers[_DIVISOR]).to(self._dtype)
         timesteps = numbers[_TIMESTEP].flatten()
+        # Before the UNet is launched: a copy to the device waits for what was launched before it.
+        noise = self._fresh_noise(ordered)
         output = self._predict(ordered, guided, sample, timesteps, bucket).float()
         output = _guide(output, numbers, len(ordered), guided)
         own = numbers[:, : len(ordered)]
         latents = latents[: len(ordered)]
         estimate = own[_KEEP] * latents + own[_TAKE] * output
         following = estimate + own[_REST] * (latents - estimate)
-        following = self._add_noise(following, ordered, own)
+        if noise is not None:
+            following = following + own[_FRESH] * noise
         following = _put_source_back(following, ordered, own)
         # One sum a row shows NaN and infinities, and waits for the device.
         sums = following.flatten(1).sum(dim=1).tolist()
@@ -108,7 +111,7 @@ class Denoiser:
                 )
             )
         numbers = torch.tensor(table, dtype=torch.float32).T.contiguous()
-        return numbers.to(self._device, non_blocking=True)[:, :, None, None, None]
+        return numbers.to(self._device)[:, :, None, None, None]
 
     def _gather(self, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
         """Stack rows, moving those that are not on the device yet in one go."""
@@ -116,7 +119,7 @@ class Denoiser:
             return torch.cat(list(tensors))
         waiting = {id(tensor): tensor for tensor in tensors if tensor.device.type == "cpu"}
         if waiting:
-            moved = torch.cat(list(waiting.values())).to(self._device, non_blocking=True).split(1)
+            moved = torch.cat(list(waiting.values())).to(self._device).split(1)
             arrived = dict(zip(waiting, moved, strict=True))
             tensors = [arrived.get(id(tensor), tensor) for tensor in tensors]
         return torch.cat(list(tensors))
@@ -152,20 +155,17 @@ class Denoiser:
         height, width = (side * self._scale for side in sample.shape[-2:])
         # The original size, the crop's corner, the size wanted: a whole picture of this size.
         time_ids = torch.tensor([[height, width, 0, 0, height, width]], dtype=torch.float32)
-        time_ids = time_ids.to(self._device, non_blocking=True).expand(len(told), -1)
+        time_ids = time_ids.to(self._device).expand(len(told), -1)
         return Inputs(sample, timesteps, tokens, torch.stack(pooled).to(self._dtype), time_ids)
 
-    def _add_noise(
-        self, latents: torch.Tensor, ordered: Sequence[TurboRun], numbers: torch.Tensor
-    ) -> torch.Tensor:
-        """Add the fresh noise of the steps that have any; the last step of a picture has none."""
+    def _fresh_noise(self, ordered: Sequence[TurboRun]) -> torch.Tensor | None:
+        """Return the noise that the step adds, zeros for a picture's last one; None: all do their last."""
         needing = [run.next_step.fresh > 0.0 for run in ordered]
         if not any(needing):
-            return latents
-        zeros = torch.zeros(latents.shape[1:])[None]
+            return None
+        zeros = torch.zeros(ordered[0].latents.shape)
         noises = [run.fresh_noise() if needs else zeros for run, needs in zip(ordered, needing, strict=True)]
-        noise = torch.cat(noises).to(self._device, non_blocking=True)
-        return latents + numbers[_FRESH] * noise
+        return torch.cat(noises).to(self._device)
 
 
 _TIMESTEP, _DIVISOR, _KEEP, _TAKE, _REST, _FRESH, _NEXT_SIGMA, _GUIDANCE = range(8)

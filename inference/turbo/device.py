@@ -10,9 +10,10 @@ import os
 import re
 import warnings
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import psutil
 import torch
@@ -77,6 +78,13 @@ class Device:
     def dtype_name(self) -> str:
         """The precision as the settings name it: "bfloat16"."""
         return str(self.dtype).removeprefix("torch.")
+
+    def as_current(self) -> AbstractContextManager[object]:
+        """Let what is done inside without naming a card, such as making streams, mean this one."""
+        is_card = self.kind in ("cuda", "rocm")
+        return (
+            cast("AbstractContextManager[object]", torch.cuda.device(self.name)) if is_card else nullcontext()
+        )
 
 
 def choose_device(

@@ -8,7 +8,8 @@ batch's shape (the UNet, the tiny autoencoder) at the tick's bucket and everythi
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,7 @@ from .device import Device
 from .finishing import OVERFLOW, decode_finished
 from .graphs import Acceleration, Recorder
 from .memory import engine_errors, give_memory_back
+from .moving import move, pieces
 from .run import Beginner, TurboRun
 from .schedule import Schedules
 from .sources import Sources
@@ -62,6 +64,10 @@ class TurboEngine:
         device: Where it paints.
         acceleration: See `Recorder`.
         recorder: What runs the UNet instead. Tests give their own.
+        clock: What stages are timed by, seconds. An accelerator is given its work and goes on by itself:
+            "text", "noise" and "source" tell how long it took to give it, and what it does then is part of
+            "denoise", which waits for it as "decode" does. A clock that waits for the device tells them
+            apart.
 
     Raises:
         ModelLoadError: If the UNet or the scheduler is of a kind that this loop cannot follow.
@@ -75,15 +81,17 @@ class TurboEngine:
         *,
         acceleration: Acceleration = "none",
         recorder: Recorder | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._model = model
+        self._clock = clock
         self._device = device
         self._scale = components.scale
         self._size_bytes = components.size_bytes
         self._counts: dict[str, int] = {}
         self.buckets: tuple[int, ...] = tuple(device.buckets)
         self._loaded: _Parts | None = self._assemble(
-            components, recorder or Recorder(components.unet, acceleration, device.kind)
+            components, recorder or Recorder(components.unet, acceleration, device.kind, device.name)
         )
 
     def _assemble(self, components: Components, recorder: Recorder) -> _Parts:
@@ -108,6 +116,7 @@ class TurboEngine:
             device=where,
             scale=self._scale,
             model=self._model,
+            clock=self._clock,
         )
         denoiser = Denoiser(
             recorder, device=where, dtype=dtype, takes_size=components.family == "sdxl", scale=self._scale
@@ -158,34 +167,44 @@ class TurboEngine:
         return self._counts
 
     def prepare(self) -> Iterator[str]:
-        """Copy the networks to the device one by one, then run every bucket once.
+        """Copy the networks to the device, then run every bucket, each piece as small as it can be.
+
+        No piece copies much more than `moving.MOST_BYTES` or runs the UNet more than once, but for those
+        that record: torch wants one more run just before.
 
         Raises:
             OutOfMemoryError: If not even the smallest bucket has room.
         """
-        kind = self._device.kind
-        for name, module in self._parts.components.parts():
-            with engine_errors(kind, f"loading the {name} of {self._model.name}"):
-                module.to(self._device.name)
-                if kind == "cuda" and name == "unet":
-                    # What cuDNN's convolutions want in 16 bits.
-                    module.to(memory_format=torch.channels_last)
-            yield name
+        for name, network in self._parts.components.parts():
+            yield from self._copy(name, network)
+        timeline = Timeline.still(self._default_request())
+        self.begin(timeline, 0.0)
+        yield "prompt"
         # On a CPU nothing is chosen or recorded at the first call, and a bucket may take a minute.
-        is_quick = kind in ("cuda", "rocm") or self._parts.recorder.acceleration != "none"
+        recorder = self._parts.recorder
+        is_quick = self._device.kind in ("cuda", "rocm") or recorder.acceleration != "none"
         for bucket in self.buckets if is_quick else self.buckets[:1]:
-            try:
-                self._warm_up(bucket)
-            except OutOfMemoryError:
-                if bucket == self.buckets[0]:
-                    raise
-                self._limit_buckets(bucket)
-                return
-            yield f"bucket {bucket}"
+            for left in reversed(range(recorder.uses_to_record)):
+                try:
+                    self.step([self.begin(timeline, 0.0)], bucket)
+                except OutOfMemoryError:
+                    if bucket == self.buckets[0]:
+                        raise
+                    self._limit_buckets(bucket)
+                    return
+                yield f"bucket {bucket}" + (f", {left} more" if left else "")
 
-    def _warm_up(self, bucket: int) -> None:
+    def _copy(self, name: str, network: Any) -> Iterator[str]:
+        groups = pieces(network)
+        channels_last = self._device.kind == "cuda" and name == "unet"
+        for number, group in enumerate(groups, start=1):
+            with self._at_work(f"loading the {name} of {self._model.name}"):
+                move(group, self._device.name, channels_last=channels_last)
+            yield name if number == len(groups) else f"{name}, {number} of {len(groups)}"
+
+    def _default_request(self) -> PictureRequest:
         model = self._model
-        request = PictureRequest(
+        return PictureRequest(
             prompt="",
             model=model.name,
             width=model.default_width,
@@ -193,9 +212,12 @@ class TurboEngine:
             steps=1,
             is_live=True,
         )
-        for _ in range(self._parts.recorder.uses_to_record):
-            run = self.begin(Timeline.still(request), 0.0)
-            self.step([run], bucket)
+
+    @contextmanager
+    def _at_work(self, doing: str) -> Iterator[None]:
+        """Work on the device and in the engine's errors; see `engine_errors`."""
+        with self._device.as_current(), engine_errors(self._device.kind, doing):
+            yield
 
     def _limit_buckets(self, bucket: int) -> None:
         self.buckets = tuple(smaller for smaller in self.buckets if smaller < bucket)
@@ -239,25 +261,26 @@ class TurboEngine:
             OutOfMemoryError: If memory ran out.
             PaintingFailedError: If it failed.
         """
-        with engine_errors(self._device.kind, "beginning a picture"):
+        with self._at_work("beginning a picture"):
             return self._parts.beginner.begin(timeline, time_s)
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is never followed
     def step(self, runs: Sequence[Run], bucket: int) -> None:
         """Take one step of each run; those whose last it is are decoded as well.
 
-        A run whose numbers overflow counts as done, and `finish` raises for it alone.
+        A run whose numbers overflow counts as done, and `finish` raises for it alone. A bucket may be smaller
+        than the rows of the runs, as 1 is for a guided picture: the UNet is called several times then.
 
         Raises:
             OutOfMemoryError: If memory ran out; the runs are as they were.
             PaintingFailedError: If it failed.
         """
         own = [_own(run) for run in runs]
-        begun_at = time.perf_counter()
-        with engine_errors(self._device.kind, "painting"):
+        begun_at = self._clock()
+        with self._at_work("painting"):
             stepped = self._parts.denoiser.step(own, bucket)
-            denoised_s = time.perf_counter() - begun_at
-            decoded = decode_finished(self._parts.autoencoder, stepped, bucket)
+            denoised_s = self._clock() - begun_at
+            decoded = decode_finished(self._parts.autoencoder, stepped, bucket, self._clock)
         # From here on nothing fails: a run has either taken its step wholly or not begun it.
         row_s = denoised_s / sum(run.rows for run in own)
         for made in stepped:
@@ -282,10 +305,10 @@ class TurboEngine:
         own = _own(run)
         if own.failure or own.estimate is None:
             raise PaintingFailedError(own.failure or "there is nothing to preview before the first step")
-        begun_at = time.perf_counter()
-        with engine_errors(self._device.kind, "a preview"):
+        begun_at = self._clock()
+        with self._at_work("a preview"):
             pixels = self._parts.autoencoder.preview(own.estimate)
-        own.spend("preview", time.perf_counter() - begun_at)
+        own.spend("preview", self._clock() - begun_at)
         return pixels
 
     def finish(self, run: Run) -> Pixels:

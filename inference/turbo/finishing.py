@@ -6,8 +6,7 @@ each picture alone.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,13 +28,16 @@ class Finished:
     seconds: float  # its share of the decoding
 
 
-def decode_finished(autoencoder: Autoencoder, stepped: Sequence[Stepped], bucket: int) -> dict[int, Finished]:
+def decode_finished(
+    autoencoder: Autoencoder, stepped: Sequence[Stepped], bucket: int, clock: Callable[[], float]
+) -> dict[int, Finished]:
     """Decode the runs whose last step this was.
 
     Args:
         autoencoder: The model's.
         stepped: What the step has made; none of it is committed yet.
         bucket: The step's.
+        clock: What the decoding is timed by, seconds.
 
     Returns:
         By the identity of the run.
@@ -45,20 +47,20 @@ def decode_finished(autoencoder: Autoencoder, stepped: Sequence[Stepped], bucket
     """
     ready = [made for made in stepped if made.is_finite and made.run.is_at_last_step]
     live = [made for made in ready if made.run.is_live and autoencoder.has_tiny]
-    done = _decode(autoencoder, live, tiny=True, bucket=bucket) if live else {}
+    done = _decode(autoencoder, live, clock, tiny=True, bucket=bucket) if live else {}
     for made in ready:
         if id(made.run) not in done:
-            done |= _decode(autoencoder, [made], tiny=False, bucket=1)
+            done |= _decode(autoencoder, [made], clock, tiny=False, bucket=1)
     return done
 
 
 def _decode(
-    autoencoder: Autoencoder, group: Sequence[Stepped], *, tiny: bool, bucket: int
+    autoencoder: Autoencoder, group: Sequence[Stepped], clock: Callable[[], float], *, tiny: bool, bucket: int
 ) -> dict[int, Finished]:
-    begun_at = time.perf_counter()
+    begun_at = clock()
     latents = torch.cat([made.latents for made in group])
     pictures = _decode_whole(autoencoder, latents, tiny=tiny, bucket=bucket)
-    each_s = (time.perf_counter() - begun_at) / len(group)
+    each_s = (clock() - begun_at) / len(group)
     return {id(made.run): Finished(pixels, each_s) for made, pixels in zip(group, pictures, strict=True)}
 
 

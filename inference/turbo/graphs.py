@@ -6,14 +6,18 @@ Recordings belong to one thread: all calls come from the engines' own.
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal
 
 import structlog
 import torch
 
+from .cuda_graphs import CudaGraphs
+from .forward import Forward, Inputs, Shape, UNet, run
 from .memory import give_memory_back, is_out_of_memory
 
 
@@ -22,44 +26,27 @@ Acceleration = Literal["auto", "none", "graphs", "compile"]
 # Five buckets at three sizes. Each recording keeps its inputs and its output; what lies between is shared.
 MAX_RECORDINGS = 15
 
-# A recording costs about four forward passes: only a shape that comes again is worth it.
+# A recording costs about three forward passes: only a shape that comes again is worth it.
 _RECORD_AT_USE = 3
 
-# How often the UNet runs before it is recorded, so that libraries choose their kernels and allocate their
-# workspaces outside of the recording. That is what PyTorch's own notes on CUDA graphs do.
-_WARM_UPS = 3
+# When a shape that ran out of memory is tried again, seconds: what took the memory may be gone by then, and
+# a try costs a live frame or two.
+RETRY_AFTER_S = 300.0
 
-# Dynamo's limit of recompilations.
-_MAX_COMPILED = 8
+# How often Dynamo compiles the UNet's code in one process, all models and shapes together: as often as it
+# ever does. By itself it stops at 8.
+_COMPILATIONS = 256
+
+Record = Callable[[UNet, Inputs], tuple[Forward, torch.Tensor]]
+"""Makes a forward pass for inputs of exactly these shapes; returns it with its output for these very ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
-    """What the UNet is told about a batch, on its device and in its precision."""
+class _Recording:
+    """What is known of a shape."""
 
-    sample: torch.Tensor  # (B, 4, H/8, W/8)
-    timesteps: torch.Tensor  # (B,), float32
-    tokens: torch.Tensor  # (B, 77, C)
-    pooled: torch.Tensor | None = None  # (B, P), SDXL only
-    time_ids: torch.Tensor | None = None  # (B, 6), float32, SDXL only
-
-    @property
-    def shape(self) -> Shape:
-        """What a recording is made for: rows, height and width of the latents."""
-        rows, _, height, width = self.sample.shape
-        return rows, height, width
-
-
-Shape = tuple[int, int, int]
-
-UNet = Callable[..., object]
-"""A diffusers UNet2DConditionModel, or something that is called like it."""
-
-Forward = Callable[[Inputs], torch.Tensor]
-"""Returns the UNet's output, (B, 4, H/8, W/8); the caller may keep it."""
-
-Record = Callable[[UNet, Inputs], Forward]
-"""Makes a forward pass for inputs of exactly these shapes."""
+    forward: Forward | None  # None: it could not be recorded
+    retry_at: float = math.inf  # when it is tried again, seconds of the clock
 
 
 class Recorder:
@@ -69,18 +56,27 @@ class Recorder:
         unet: What is run.
         acceleration: "auto" is "graphs" on CUDA, else "none".
         kind: The device's: "cuda", "rocm", "mps", "cpu".
+        device: Its name, "cuda:1"; where there are graphs.
         record: Makes the recordings; None: what the acceleration says. Tests give their own.
+        clock: Seconds that never go backwards.
     """
 
     def __init__(
-        self, unet: UNet, acceleration: Acceleration, kind: str, *, record: Record | None = None
+        self,
+        unet: UNet,
+        acceleration: Acceleration,
+        kind: str,
+        device: str = "cuda",
+        *,
+        record: Record | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._unet = unet
         self._kind = kind
         self._acceleration = _resolve(acceleration, kind)
-        self._record = record or _recording(self._acceleration, kind)
-        # None: this shape could not be recorded.
-        self._recordings: OrderedDict[Shape, Forward | None] = OrderedDict()
+        self._record = record or _recording(self._acceleration, kind, device)
+        self._clock = clock
+        self._recordings: OrderedDict[Shape, _Recording] = OrderedDict()
         self._uses: Counter[Shape] = Counter()
 
     @property
@@ -104,19 +100,21 @@ class Recorder:
             RuntimeError: If the UNet itself fails, eagerly; `torch.OutOfMemoryError` is one.
         """
         shape = inputs.shape
-        if self._record is None or not self._has_recording(shape, self._record, inputs):
+        if self._record is None:
             return run(self._unet, inputs)
-        recording = self._recordings[shape]
-        return run(self._unet, inputs) if recording is None else recording(inputs)
+        known = self._recordings.get(shape)
+        if known is not None and known.retry_at > self._clock():
+            self._recordings.move_to_end(shape)
+            return run(self._unet, inputs) if known.forward is None else known.forward(inputs)
+        if known is None and not self._is_due(shape):
+            return run(self._unet, inputs)
+        return self._try_to_record(self._record, inputs)
 
     def close(self) -> None:
-        """Give the recordings' memory back."""
+        """Give the recordings' memory back. What Dynamo has compiled is every model's, and stays."""
         self._recordings.clear()
 
-    def _has_recording(self, shape: Shape, record: Record, inputs: Inputs) -> bool:
-        if shape in self._recordings:
-            self._recordings.move_to_end(shape)
-            return True
+    def _is_due(self, shape: Shape) -> bool:
         self._uses[shape] += 1
         if self._uses[shape] < self.uses_to_record:
             # Of shapes that never come often, and there are many, only the newest are remembered.
@@ -124,43 +122,31 @@ class Recorder:
                 self._uses.clear()
             return False
         del self._uses[shape]
-        if len(self._recordings) == MAX_RECORDINGS:
-            self._recordings.popitem(last=False)
-        self._recordings[shape] = self._try_to_record(record, inputs)
         return True
 
-    def _try_to_record(self, record: Record, inputs: Inputs) -> Forward | None:
+    def _try_to_record(self, record: Record, inputs: Inputs) -> torch.Tensor:
+        shape = inputs.shape
+        self._recordings.pop(shape, None)
+        if len(self._recordings) == MAX_RECORDINGS:
+            self._recordings.popitem(last=False)
         try:
-            recording = record(self._unet, inputs)
-            recording(inputs)
+            forward, output = record(self._unet, inputs)
         # Whatever a driver, a compiler or the recording of a foreign module may raise: only the fast way is
         # lost, and the log says so.
         except Exception as exc:  # noqa: BLE001
-            _tell_fallback(self._acceleration, inputs.shape, exc)
+            _tell_fallback(self._acceleration, shape, exc)
+            retry_at = self._clock() + RETRY_AFTER_S if is_out_of_memory(exc) else math.inf
+            self._recordings[shape] = _Recording(None, retry_at)
         else:
-            return recording
+            self._recordings[shape] = _Recording(forward)
+            return output
         give_memory_back(self._kind)
-        return None
+        return run(self._unet, inputs)
 
 
-def run(unet: UNet, inputs: Inputs) -> torch.Tensor:
-    """Run a UNet eagerly."""
-    added = None
-    if inputs.pooled is not None:
-        added = {"text_embeds": inputs.pooled, "time_ids": inputs.time_ids}
-    output = unet(
-        inputs.sample,
-        inputs.timesteps,
-        encoder_hidden_states=inputs.tokens,
-        added_cond_kwargs=added,
-        return_dict=False,
-    )
-    return cast("tuple[torch.Tensor]", output)[0]
-
-
-def _recording(acceleration: str, kind: str) -> Record | None:
+def _recording(acceleration: str, kind: str, device: str) -> Record | None:
     if acceleration == "graphs":
-        return _Graphs().record
+        return CudaGraphs(device).record
     if acceleration == "compile":
         return _Compiler(kind).record
     return None
@@ -193,51 +179,12 @@ def _tell_fallback(acceleration: str, shape: Shape, exc: Exception) -> None:
     )
 
 
-class _Graphs:
-    """Records CUDA graphs that share the memory of what lies between inputs and outputs."""
-
-    def __init__(self) -> None:
-        self._pool: object | None = None
-
-    def record(self, unet: UNet, inputs: Inputs) -> Forward:
-        """Record one graph.
-
-        Sharing one pool is safe in any order of replays: nothing of a graph outlives its replay but
-        its output, which stays referenced here and is cloned before the next one.
-        """
-        self._pool = self._pool or torch.cuda.graph_pool_handle()
-        static = Inputs(
-            sample=inputs.sample.clone(),
-            timesteps=inputs.timesteps.clone(),
-            tokens=inputs.tokens.clone(),
-            pooled=None if inputs.pooled is None else inputs.pooled.clone(),
-            time_ids=None if inputs.time_ids is None else inputs.time_ids.clone(),
-        )
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(_WARM_UPS):
-                run(unet, static)
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        # Only this thread may not do what a recording forbids: others ask for free memory meanwhile.
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            output = run(unet, static)
-
-        def replay(fresh: Inputs) -> torch.Tensor:
-            for kept, new in zip(_tensors(static), _tensors(fresh), strict=True):
-                kept.copy_(new)
-            graph.replay()
-            return output.clone()
-
-        return replay
-
-
 class _Compiler:
-    """Compiles the UNet, each shape for itself.
+    """Compiles the UNet, each shape for itself; at most `MAX_RECORDINGS`, as each takes a minute or so.
 
-    Beyond `_MAX_COMPILED` shapes Dynamo would run eagerly without a word
-    (https://github.com/NVIDIA/TensorRT-LLM/issues/6142), and forgets none: here it is told.
+    Dynamo keeps what it has compiled by the code, which is the same for every UNet of the process: a second
+    model of the same kind finds it, and none can give its part back. Beyond its limit Dynamo would run
+    eagerly without a word (https://github.com/NVIDIA/TensorRT-LLM/issues/6142); here it is told.
     """
 
     def __init__(self, kind: str) -> None:
@@ -245,20 +192,24 @@ class _Compiler:
         self._mode = "reduce-overhead" if kind in ("cuda", "rocm") else "default"
         self._shapes: set[Shape] = set()
 
-    def record(self, unet: UNet, inputs: Inputs) -> Forward:
+    def record(self, unet: UNet, inputs: Inputs) -> tuple[Forward, torch.Tensor]:
         """Compile one shape.
 
         Raises:
             RuntimeError: If there are too many.
         """
-        if len(self._shapes | {inputs.shape}) > _MAX_COMPILED:
-            raise RuntimeError(f"no more than {_MAX_COMPILED} shapes can be compiled")
+        # Loaded by whoever compiles alone: it takes seconds.
+        import torch._dynamo as dynamo
+
+        if len(self._shapes | {inputs.shape}) > MAX_RECORDINGS:
+            raise RuntimeError(f"no more than {MAX_RECORDINGS} shapes of a model are compiled")
         self._shapes.add(inputs.shape)
-        compiled = torch.compile(unet, dynamic=False, mode=self._mode)
+        compiled: Any = torch.compile(unet, dynamic=False, mode=self._mode, recompile_limit=_COMPILATIONS)
+
         # Cloned: the next replay overwrites it.
-        return lambda fresh: run(compiled, fresh).clone()
+        def forward(fresh: Inputs) -> torch.Tensor:
+            return run(compiled, fresh).clone()
 
-
-def _tensors(inputs: Inputs) -> list[torch.Tensor]:
-    found = (inputs.sample, inputs.timesteps, inputs.tokens, inputs.pooled, inputs.time_ids)
-    return [tensor for tensor in found if tensor is not None]
+        # The compiler is at work in the first call.
+        with dynamo.config.patch(fail_on_recompile_limit_hit=True):
+            return forward, forward(inputs)

@@ -6,8 +6,7 @@ function of its timeline and its time.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -59,7 +58,7 @@ class TurboRun:
     latents: torch.Tensor  # (1, 4, h, w) float32; on the CPU until the first step where there is no source
     kept: Kept | None  # None: everything is painted
     warnings: tuple[str, ...]
-    stage_s: dict[str, float]
+    stage_s: dict[str, float]  # by the engine's clock: on an accelerator what is not waited for counts later
     estimate: torch.Tensor | None = None  # (1, 4, h, w): the finished picture as the last step saw it
     pixels: Pixels | None = None
     failure: str = ""  # why it cannot be finished
@@ -145,6 +144,7 @@ class Beginner:
         device: Where the latents go.
         scale: Pixels per latent.
         model: What is told of it.
+        clock: What stages are timed by, seconds; see `TurboEngine`.
     """
 
     def __init__(
@@ -157,7 +157,9 @@ class Beginner:
         device: str,
         scale: int,
         model: ModelDescription,
+        clock: Callable[[], float],
     ) -> None:
+        self._clock = clock
         self._text = text
         self._autoencoder = autoencoder
         self._sources = sources
@@ -182,12 +184,12 @@ class Beginner:
             if first == 0:
                 schedule = self._schedules.begun_within(current.steps, strength)
         shape = (1, 4, current.height // self._scale, current.width // self._scale)
-        with _timed(stage_s, "noise"):
+        with self._timed(stage_s, "noise"):
             noise = PictureNoise([target.seed for target in targets], shares, time_s, shape, self._noises)
             first_noise = noise.first()
         latents, kept = first_noise * schedule.init_sigma, None
         if current.source is not None:
-            with _timed(stage_s, "source"):
+            with self._timed(stage_s, "source"):
                 source = self._mix_sources(targets, shares)
                 moved = first_noise.to(self._device)
                 # As diffusers: inpainting at full strength begins at noise alone, image to image never does.
@@ -220,16 +222,16 @@ class Beginner:
         targets: list[_Target] = []
         shares: list[float] = []
         for request, share in mixed:
-            with _timed(stage_s, "text"):
+            with self._timed(stage_s, "text"):
                 prompt = self._text.encode(request.prompt)
                 negative = None
                 if is_guided(current, self._model):
                     negative = self._text.encode_negative(request.negative_prompt)
             source = None
             if request.source is not None:
-                with _timed(stage_s, "source"):
+                with self._timed(stage_s, "source"):
                     source = self._sources.latents(
-                        request.source, current.width, current.height, tiny=request.is_live
+                        request.source, current.width, current.height, is_live=request.is_live
                     )
             targets.append(_Target(request, prompt, negative, source))
             shares.append(share)
@@ -244,6 +246,14 @@ class Beginner:
                 sources.append(self._autoencoder.sample(target.source, generator))
                 held.append(share)
         return fold(sources, held, _cross_fade)
+
+    @contextmanager
+    def _timed(self, stage_s: dict[str, float], stage: str) -> Iterator[None]:
+        begun_at = self._clock()
+        try:
+            yield
+        finally:
+            stage_s[stage] = stage_s.get(stage, 0.0) + self._clock() - begun_at
 
 
 def _mix(embeddings: Sequence[Embedding], shares: Sequence[float]) -> Conditions:
@@ -266,12 +276,3 @@ def _warn(target: _Target) -> tuple[str, ...]:
                 words = words[:_MAX_QUOTED_CHARACTERS] + "..."
             warnings.append(f"{field_name} was cut after 77 tokens, not used: {words!r}")
     return tuple(warnings)
-
-
-@contextmanager
-def _timed(stage_s: dict[str, float], stage: str) -> Iterator[None]:
-    begun_at = time.perf_counter()
-    try:
-        yield
-    finally:
-        stage_s[stage] = stage_s.get(stage, 0.0) + time.perf_counter() - begun_at

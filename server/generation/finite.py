@@ -6,7 +6,8 @@ They run to their end whoever watches, and outlast an inference service that is 
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
 import structlog
@@ -27,7 +28,7 @@ SEEDS = 2**31
 
 
 async def paint_finite(easel: Easel, job: Job) -> None:
-    """Paint all pictures of a job, from the first one not yet painted on.
+    """Paint all pictures of a job, from the first one not yet painted on, and show them.
 
     Raises:
         InferenceError: If the service refuses or fails, or stays away for too long.
@@ -35,16 +36,22 @@ async def paint_finite(easel: Easel, job: Job) -> None:
     Cancellation:
         Cancels the call; the pictures that were painted stay.
     """
+    if job.kind is Kind.VARIATIONS:
+        async with _showing(easel, job) as unshown:
+            await _insist(easel, job, lambda: _paint_variations(easel, job, unshown))
+    else:
+        await _insist(easel, job, lambda: _paint_once(easel, job))
+
+
+async def _insist(easel: Easel, job: Job, paint: Callable[[], Awaitable[None]]) -> None:
+    """Paint until it is done, however often the service is busy, lost or loading meanwhile."""
     backoff = Backoff(cap_s=RETRY_CAP_S)
     began_s = easel.clock()
     give_up_s = began_s + easel.limits.retry_s
     while True:
         done = len(job.results)
         try:
-            if job.kind is Kind.VARIATIONS:
-                await _paint_variations(easel, job)
-            else:
-                await _paint_once(easel, job)
+            await paint()
             return
         except InferenceBusyError as exc:
             # It works for others meanwhile, and comes to us in time.
@@ -89,30 +96,64 @@ async def _paint_once(easel: Easel, job: Job) -> None:
             easel.notify(job)
 
 
-async def _paint_variations(easel: Easel, job: Job) -> None:
-    """Paint the pictures that are still owed, showing each no sooner than the canvas's rate asks."""
+async def _paint_variations(easel: Easel, job: Job, unshown: asyncio.Queue[Picture | None]) -> None:
+    """Paint the pictures that are still owed, as fast as they come: a slow canvas holds up no service.
+
+    Args:
+        easel: What it works with.
+        job: Of at most as many pictures as the service paints in one call.
+        unshown: Gets them; bounded by their number.
+    """
     done = len(job.results)
     job.total_steps = job.count
     order = easel.complete(job.order)
     order = replace(order, seed=((order.seed or 0) + done) % SEEDS)
-    due_s = easel.clock()
     stream = easel.client.variations(order, job.count - done, deadline_s=easel.limits.picture_s)
     async with watching_load(easel, job) as watch, aclosing(stream):
         async for picture in stream:
             watch.cancel()
             tell_loading(easel, job, None)
             easel.set_inference_lost(False)
-            if easel.canvas is not None:
-                await easel.until_due(due_s)
-                due_s = max(due_s, easel.clock()) + 1.0 / easel.fps(job)
-            _take(easel, job, picture)
+            easel.keep(job, picture)
+            job.step = len(job.results)
+            unshown.put_nowait(picture)
+            easel.notify(job)
 
 
-def _take(easel: Easel, job: Job, picture: Picture) -> None:
-    easel.keep(job, picture)
-    job.step = len(job.results)
-    easel.show(job.id, picture, final=job.step == job.count)
-    easel.notify(job)
+@asynccontextmanager
+async def _showing(easel: Easel, job: Job) -> AsyncIterator[asyncio.Queue[Picture | None]]:
+    """Show pictures in turn, each no sooner than the canvas's rate asks, until the body is over and all are.
+
+    Yields:
+        Where the body puts them.
+
+    Cancellation:
+        Shows no further one, as an error of the body does.
+    """
+    failure: Exception | None = None
+    async with asyncio.TaskGroup() as tasks:
+        unshown: asyncio.Queue[Picture | None] = asyncio.Queue()
+        showing = tasks.create_task(_show(easel, job, unshown), name=f"show:{job.id}")
+        try:
+            yield unshown
+        except Exception as exc:  # noqa: BLE001  # Raised again below: outside, no group wraps it.
+            failure = exc
+            showing.cancel()
+        else:
+            unshown.put_nowait(None)
+    if failure is not None:
+        raise failure
+
+
+async def _show(easel: Easel, job: Job, unshown: asyncio.Queue[Picture | None]) -> None:
+    due_s = easel.clock()
+    shown = 0
+    while (picture := await unshown.get()) is not None:
+        if easel.canvas is not None:
+            await easel.until_due(due_s)
+            due_s = max(due_s, easel.clock()) + 1.0 / easel.fps(job)
+        shown += 1
+        easel.show(job.id, picture, final=shown == job.count)
 
 
 def preview_id(job: Job) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from bench.inference.checks import (
     tiny_checks,
 )
 from bench.inference.floors import Peak, Work, floor_s, images_per_s_at_best, stage_rows
+from bench.inference.loads import Watch
 from bench.inference.measures import (
     BucketRow,
     ComparisonRow,
@@ -196,7 +198,7 @@ def test_the_verdicts_follow_the_figures() -> None:
         loads=[
             load_of("full speed", images_per_s=90.0, offered_per_s=None),
             load_of(LIGHT, queued_p50_ms=30.0, least_served=0.5),
-            load_of(TWICE_BEAT, mean_rows=3.0, rate_spread=1.5), load_of(TWICE_SPREAD),
+            load_of(TWICE_BEAT, mean_rows=3.0, rate_spread=1.0), load_of(TWICE_SPREAD, rate_spread=1.5),
         ],
         own_costs=[OwnCostRow(16, 9, 1.4, 1.4, 2.9, 0.1)],
         comparison=[
@@ -210,6 +212,78 @@ def test_the_verdicts_follow_the_figures() -> None:
         assert {check.word for check in judge(good)} == {"met"}
         assert {check.word for check in judge(bad)} == {"MISSED"}
         assert {check.word for check in judge(Findings())} == {"not measured"}
+
+
+def test_batches_are_judged_on_one_beat_and_the_spread_load_is_told_beside_it() -> None:
+    found = Findings(loads=[load_of(TWICE_BEAT, mean_rows=12.0), load_of(TWICE_SPREAD, mean_rows=4.0)])
+
+    judged = next(check for check in tiny_checks(found) if "mean batch" in check.name)
+
+    assert judged.is_met
+    assert "all on one beat" in judged.name
+    assert judged.measured.startswith("12.0 rows; spread evenly 4.0: without waiting")
+
+
+@pytest.mark.parametrize(
+    ("beat", "spread", "is_met"), [(1.1, 1.1, True), (1.2, 1.0, False), (1.0, 1.2, False)]
+)
+def test_rates_are_judged_on_both_loads(beat: float, spread: float, is_met: bool) -> None:
+    loads = [load_of(TWICE_BEAT, rate_spread=beat), load_of(TWICE_SPREAD, rate_spread=spread)]
+
+    judged = tiny_checks(Findings(loads=loads))[-1]
+
+    assert judged.is_met is is_met
+    assert tiny_checks(Findings(loads=loads[:1]))[-1].is_met is None
+
+
+def test_what_lies_between_ticks_is_told_where_callers_never_rest() -> None:
+    now = iter([10.0, 10.5, 11.5, 20.0])
+    watch = Watch(lambda: next(now))
+
+    with watch.watching(is_busy=True) as busy:
+        for seconds in (0.1, 0.4, 0.75):
+            watch.on_tick("tiny", 16, 16, seconds, 0.01)
+    with watch.watching() as resting:
+        watch.on_tick("tiny", 16, 16, 0.1, 0.01)
+
+    assert [tick.outside_s for tick in busy] == [None, pytest.approx(0.1), pytest.approx(0.25)]
+    assert [tick.outside_s for tick in resting] == [None]
+    told, untold = own_cost_row(watch.ticks, 16), own_cost_row(resting, 16)
+    assert told is not None
+    assert told.outside_p50_ms == pytest.approx(175.0)
+    assert untold is not None
+    assert untold.outside_p50_ms is None
+
+
+def test_stages_are_painted_apart_where_they_must_be_waited_for_and_memory_is_the_engine_s(
+    use_rig: UseRig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine, plain = FakeEngine(max_batch=1), FakePlainLoop()
+    painted: list[int] = []
+
+    @contextmanager
+    def exact() -> Iterator[None]:
+        before = len(engine.finished)
+        yield
+        painted.append(len(engine.finished) - before)
+
+    rig = Rig(
+        engine,
+        "colours",
+        make_plain_loop=lambda: plain,
+        peak_memory=lambda: 9 * 10**9 if plain.asked else 2 * 10**9,
+        exact_stages=exact,
+    )
+    use_rig(rig)
+
+    assert main(["inference", "--engine", "tiny", "--pictures", "1", "--callers", "1", "--rounds", "1"]) == 0
+
+    _, report = report_of(capsys)
+    assert len(painted) == 2
+    assert min(painted) > 0
+    notes = " ".join(report["notes"])
+    assert "with full batches 2.00 GB at most" in notes
+    assert "waiting for the device at every border" in notes
 
 
 def test_another_crowd_than_the_asked_one_is_not_judged_by_its_ratio() -> None:

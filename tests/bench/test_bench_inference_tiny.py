@@ -84,3 +84,39 @@ def test_the_work_of_the_real_size_is_counted_as_published() -> None:
     assert works["text"].flops == pytest.approx(111.2e9, rel=1e-3)
     # Weights on the meta device count four bytes each: 2.5675 billion of them.
     assert works["denoise"].weight_bytes == pytest.approx(4 * 2.5675e9, rel=1e-3)
+
+
+def test_a_clock_of_stages_waits_for_the_device_only_when_it_is_told_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from bench.inference import networks
+
+    waited: list[str] = []
+    monkeypatch.setattr(networks, "synchronise", lambda device: waited.append(device.name))
+    clock = networks.StageClock(networks.Device("cuda:1", "cuda", "", torch.float32, 0))
+
+    clock()
+    with clock.exact():
+        assert clock() <= clock()
+    clock()
+
+    assert waited == ["cuda:1"] * 2
+
+
+def test_the_memory_that_the_peak_took_is_not_the_engine_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.inference import networks
+    from bench.inference.floors import Peak
+
+    done: list[str] = []
+
+    def measure(device: networks.Device) -> Peak:
+        done.append("peak")
+        return Peak(1.0, 1.0)
+
+    monkeypatch.setattr(networks, "_try_hard", measure)
+    monkeypatch.setattr(networks, "give_memory_back", lambda kind: done.append(f"give back on {kind}"))
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda name: done.append(f"reset {name}"))
+
+    networks.find_peak(networks.Device("cuda:1", "cuda", "", torch.float32, 0))
+
+    assert done == ["peak", "give back on cuda", "reset cuda:1"]

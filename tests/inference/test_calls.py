@@ -42,6 +42,22 @@ async def test_a_call_that_finished_cannot_be_cancelled() -> None:
     assert calls.cancel("a") == 0
 
 
+async def test_a_call_that_is_cancelled_in_its_last_moment_ends_as_cancelled() -> None:
+    calls = Calls()
+    with pytest.raises(CancelledByIdError):
+        async with calls.following("a"):
+            assert calls.cancel("a") == 1
+
+    await asyncio.sleep(0)  # And nothing of it is left to cancel what comes next.
+
+
+async def test_a_call_that_has_all_of_its_pictures_is_not_cancelled_any_more() -> None:
+    calls = Calls()
+    async with calls.following("a") as call:
+        call.pictures -= 1
+        assert calls.cancel("a") == 0
+
+
 async def test_an_id_may_be_told_later() -> None:
     calls = Calls()
 

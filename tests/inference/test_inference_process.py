@@ -28,21 +28,41 @@ from protos.psyche_inference_v1_pb2_grpc import ImageGenerationServiceStub
 
 ROOT = Path(inference.__file__).parent.parent
 
+# The program with a model whose files take forever to read.
+STUCK = """
+import sys, time
+from houses import FakeWeights
+from inference import serve
+from inference.__main__ import main
+from inference.engines import Equipment
+from inference.models.painter import PainterLoader
+
+class StuckLoader:
+    def load(self, entry, weights):
+        time.sleep(600)
+
+    def free_bytes(self):
+        return None
+
+serve.equip = lambda *_: Equipment({"procedural": PainterLoader(), "sdxl": StuckLoader()}, "sdxl-turbo", "")
+serve.WeightStore = lambda *_, **__: FakeWeights()
+sys.exit(main())
+"""
+
 # For a start or a stop on a busy machine, seconds.
 PATIENCE_S = 30.0
 
 
 @asynccontextmanager
-async def started(*arguments: str, folder: Path) -> AsyncIterator[Process]:
-    """Run the program; it is killed at the end if it still runs."""
+async def started(*arguments: str, folder: Path, script: str = "") -> AsyncIterator[Process]:
+    """Run the program, or a script instead; it is killed at the end if it still runs."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PSYCHE_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        "inference",
+        *(("-c", script) if script else ("-m", "inference")),
         *arguments,
         cwd=folder,  # Without an `.env` of the checkout.
-        env=environment | {"PYTHONPATH": str(ROOT)},
+        env=environment | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
         stdin=PIPE,
         stderr=PIPE,
     )
@@ -104,6 +124,33 @@ async def test_it_paints_and_ends_gracefully_at_a_signal_with_the_call_under_way
         "procedural",
         "cpu",
     )
+    assert "s" not in os.listdir(tmp_path)
+
+
+async def test_a_stop_waits_for_no_model_that_is_being_read(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/s"
+    arguments = ("--listen", address, "--grace-period-s", "0.2")
+    async with (
+        started(*arguments, folder=tmp_path, script=STUCK) as process,
+        quick_channel(address) as channel,
+    ):
+        assert process.stderr is not None
+        while json.loads(await process.stderr.readline())["event"] != "model_loading":
+            pass
+        waits = ImageGenerationServiceStub(channel).GenerateImage(pb.ImageRequest(prompt="a barn"))
+        await channel.channel_ready()
+        process.send_signal(signal.SIGTERM)
+
+        assert await process.wait() == 0
+        assert await waits.code() is not grpc.StatusCode.OK
+        log = await log_of(process)
+
+    assert log[-1] | {"timestamp": ""} == {
+        "event": "stopped_unfinished",
+        "level": "warning",
+        "loading": ["sdxl-turbo"],
+        "timestamp": "",
+    }
     assert "s" not in os.listdir(tmp_path)
 
 

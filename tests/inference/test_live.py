@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,8 +14,9 @@ import pytest
 from fakes import FakeEngine, until
 from grpc import aio
 from PIL import Image
-from services import GatedLoader, RunningService, running_service
+from services import GatedLoader, NoisyEngine, RunningService, running_service
 
+from inference import steering
 from inference.models.entry import State
 from inference.scheduler import Caller
 from protos import psyche_inference_v1_pb2 as pb
@@ -67,9 +69,11 @@ class Live:
         return event.frame
 
     async def rest(self) -> list[pb.PaintEvent]:
+        """Read to the end, however it ends; `call` tells."""
         events = []
-        while isinstance(event := await self.call.read(), pb.PaintEvent):
-            events.append(event)
+        with contextlib.suppress(aio.AioRpcError):
+            while isinstance(event := await self.call.read(), pb.PaintEvent):
+                events.append(event)
         return events
 
 
@@ -314,10 +318,10 @@ async def test_a_stop_answers_what_is_owed_and_ends_live_pictures_at_once(tmp_pa
 
 @asynccontextmanager
 async def switching(
-    loader: GatedLoader, folder: Path, *, fallback_model: str = ""
+    loader: GatedLoader, folder: Path, *, fallback_model: str = "", max_models: int = 2
 ) -> AsyncIterator[tuple[Live, RunningService]]:
     """A live picture where "fake" is ready and the loader's models are loaded on demand."""
-    keep = loader.keep(ready=FakeEngine(), fallback_model=fallback_model)
+    keep = loader.keep(ready=FakeEngine(), fallback_model=fallback_model, max_models=max_models)
     async with running_service(keep, folder) as service:
         live = Live(service.stub.Paint())
         try:
@@ -425,18 +429,51 @@ async def test_pictures_have_the_shares_that_they_were_opened_with(
     assert (first.weight, second.weight, first is second) == pytest.approx(expected)
 
 
-async def test_a_ready_model_takes_over_at_once_and_the_stream_goes_on(tmp_path: Path) -> None:
+async def test_a_ready_model_takes_over_in_its_time_and_the_stream_goes_on(tmp_path: Path) -> None:
     async with running_service(FakeEngine(), tmp_path, FakeEngine("other")) as service:
         live = Live(service.stub.Paint())
         await live.send(opening(), credit(1.0))
-        first = await live.frame()
-        await live.send(retarget(of("other"), 2, at_s=5.0, transition_s=3.0), credit(2.0))
-        second = await live.frame()
+        await live.frame()
+        await live.send(retarget(of("other"), 2, at_s=5.0, transition_s=3.0))
+        await live.send(credit(4.9), credit(5.0), credit(6.0))
+        frames = [await live.frame() for _ in range(3)]
+        await until(lambda: not is_leased(service, "fake"))
         live.call.cancel()
 
-    assert (first.revision, first.metadata.model) == (1, "fake")
-    # A cut, and not only from its own time on.
-    assert (second.revision, second.metadata.model, list(second.metadata.warnings)) == (2, "other", [])
+    assert [(frame.revision, frame.metadata.model) for frame in frames] == [
+        (1, "fake"),
+        (2, "other"),  # A cut, though a transition was asked for.
+        (2, "other"),
+    ]
+
+
+async def test_progress_and_errors_tell_the_revision_that_has_begun(tmp_path: Path) -> None:
+    other = FakeEngine("other")
+    async with running_service(FakeEngine(), tmp_path, other) as service:
+        live = Live(service.stub.Paint())
+        await live.send(opening(of("fake", "fails to finish", steps=2)))
+        await live.send(retarget(of("other", "fails to finish", steps=2), 2, at_s=5.0))
+        await live.send(credit(4.0), credit(5.0))
+        events = [await live.receive() for _ in range(4)]
+        live.call.cancel()
+
+    assert [event.progress.revision or event.error.revision for event in events] == [1, 1, 2, 2]
+
+
+async def test_a_later_model_is_covered_by_a_newer_target_that_begins_before_it(tmp_path: Path) -> None:
+    async with running_service(FakeEngine(), tmp_path, FakeEngine("other")) as service:
+        live = Live(service.stub.Paint())
+        await live.send(opening(), retarget(of("other"), 2, at_s=5.0), retarget(of("fake", "new"), 3, at_s=4))
+        await live.send(credit(3.0), credit(4.0), credit(5.0))
+        frames = [await live.frame() for _ in range(3)]
+
+        assert [(frame.revision, frame.metadata.model) for frame in frames] == [
+            (1, "fake"),
+            (3, "fake"),
+            (3, "fake"),
+        ]
+        assert not is_leased(service, "other")
+        live.call.cancel()
 
 
 async def test_the_old_target_goes_on_until_the_new_ones_model_is_loaded(tmp_path: Path) -> None:
@@ -469,6 +506,95 @@ async def test_a_newer_target_drops_the_one_whose_model_is_being_loaded(tmp_path
 
         assert {(frame.revision, frame.metadata.model) for frame in frames} == {(3, "fake")}
         assert not is_leased(service, "big")
+
+
+BAD_NEWER = [
+    retarget(of("fake", ""), 3),  # It is refused at once,
+    retarget(of("fake", "unpaintable"), 3),  # by the engine that is asked,
+    retarget(of("broken"), 3),  # or when its model turns out to be broken.
+]
+
+
+@pytest.mark.parametrize("newer", BAD_NEWER, ids=["request", "engine", "model"])
+async def test_a_newer_target_that_is_refused_leaves_the_one_that_waits(
+    tmp_path: Path, newer: pb.PaintCommand
+) -> None:
+    loader = GatedLoader(FakeEngine("big"), FakeEngine("broken"))
+    loader.broken["broken"] = "it is broken"
+    loader.gate.clear()
+    async with switching(loader, tmp_path) as (live, _):
+        await live.send(opening(of("fake")), retarget(of("big"), 2), newer)
+        loader.gate.set()
+        refused = None
+        async with asyncio.timeout(5):
+            while True:
+                await live.send(credit())
+                while not (event := await live.receive()).HasField("frame"):
+                    refused = event.error.revision
+                if event.frame.metadata.model == "big" and refused:
+                    break
+
+    assert (refused, event.frame.revision) == (3, 2)
+
+
+async def test_all_targets_of_a_model_that_is_being_loaded_are_followed_in_their_time(tmp_path: Path) -> None:
+    loader = GatedLoader(FakeEngine("big"))
+    loader.gate.clear()
+    async with switching(loader, tmp_path) as (live, _):
+        await live.send(opening(of("fake")), retarget(of("big"), 2), retarget(of("big"), 3, at_s=50.0))
+        loader.gate.set()
+        await frames_until(live, lambda frame: frame.metadata.model == "big")
+        await live.send(credit(49.0), credit(50.0))
+
+        assert [(await live.frame()).revision for _ in range(2)] == [2, 3]
+
+
+@pytest.mark.parametrize("fallback_model", ["fake", ""])
+async def test_a_picture_lets_its_model_go_where_there_is_no_room_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fallback_model: str
+) -> None:
+    monkeypatch.setattr(steering, "RETRY_S", 0.001)
+    loader = GatedLoader(FakeEngine("one"), FakeEngine("two"))
+    switched = switching(loader, tmp_path, fallback_model=fallback_model, max_models=1)
+    async with switched as (live, service):
+        await live.send(opening(of("one")))
+        await frames_until(live, lambda frame: frame.metadata.model == "one")
+        await live.send(retarget(of("two"), 2))
+        frames = await frames_until(live, lambda frame: frame.metadata.model == "two")
+
+        assert (frames[-1].revision, list(frames[-1].metadata.warnings)) == (2, [])
+        assert {frame.metadata.model for frame in frames} <= {"one", "two", fallback_model}
+        assert service.core.house.state("one") is State.NOT_LOADED
+
+
+async def test_where_nothing_stands_in_a_broken_model_leaves_what_was_painted_before(tmp_path: Path) -> None:
+    loader = GatedLoader(FakeEngine("one"), FakeEngine("broken"))
+    loader.broken["broken"] = "it is broken"
+    async with switching(loader, tmp_path, max_models=2) as (live, _):
+        await live.send(opening(of("one")), *(credit() for _ in range(4)), retarget(of("broken"), 2))
+        events = [await live.receive() for _ in range(5)]
+        after = await frames_until(live, lambda _: True)
+
+    (refused,) = (event.error for event in events if event.HasField("error"))
+    assert (refused.revision, refused.field) == (2, "model")
+    assert (after[-1].revision, after[-1].metadata.model) == (1, "one")
+
+
+async def test_the_reason_why_one_model_failed_is_not_told_with_another_target(tmp_path: Path) -> None:
+    loader = GatedLoader(FakeEngine("one"), FakeEngine("big"))
+    loader.broken["big"] = "it is broken"
+    async with switching(loader, tmp_path, fallback_model="fake") as (live, _):
+        await live.send(opening(of("one")))
+        await frames_until(live, lambda frame: frame.metadata.model == "one")
+        await live.send(retarget(of("big"), 2))
+        told = await frames_until(
+            live, lambda frame: any("it is broken" in warning for warning in frame.metadata.warnings)
+        )
+        await live.send(retarget(of("fake"), 3))
+        after = await frames_until(live, lambda frame: frame.revision == 3)
+
+    assert told[-1].metadata.model == after[-1].metadata.model == "fake"
+    assert list(after[-1].metadata.warnings) == []
 
 
 async def test_another_model_paints_until_the_opened_one_is_loaded(tmp_path: Path) -> None:
@@ -579,3 +705,55 @@ async def test_a_live_picture_is_cancelled_by_the_id_that_it_was_opened_with(tmp
         assert cancelled.cancelled == 1
         assert await live.call.code() is grpc.StatusCode.CANCELLED
         assert service.core.live_sessions == 0
+
+
+def writes() -> set[asyncio.Task[object]]:
+    return {task for task in asyncio.all_tasks() if task.get_name() == "write"}
+
+
+async def wait_for_a_write(service: RunningService) -> None:
+    """Wait for an answer that is not taken: it is still being written after a few other calls."""
+    async with asyncio.timeout(5):
+        before: set[asyncio.Task[object]] = set()
+        while not (before and before == writes()):
+            await until(lambda: bool(writes()))
+            before = writes()
+            for _ in range(3):
+                await service.stub.GetImageModels(pb.ModelRequest())
+
+
+@pytest.mark.parametrize(
+    ("is_cancelled", "code"), [(True, "CANCELLED"), (False, "RESOURCE_EXHAUSTED")], ids=["id", "credits"]
+)
+async def test_a_caller_that_does_not_read_holds_nothing_once_its_call_failed_and_is_told_why(
+    tmp_path: Path, *, is_cancelled: bool, code: str
+) -> None:
+    asked = request()
+    asked.request_id = "wall"
+    asked.output.format, asked.output.quality = "jpeg", 100
+    async with painting(NoisyEngine(), tmp_path) as (live, service):
+        await live.send(opening(asked), *(credit(n) for n in range(8)))
+        await wait_for_a_write(service)
+        if is_cancelled:
+            assert (await service.stub.CancelImage(pb.CancelRequest(request_id="wall"))).cancelled == 1
+        else:
+            (session,) = service.core._sessions
+            # No more than that: gRPC takes a write after the end for a failure of its own.
+            await live.send(*(credit() for _ in range(9 - session._credits)))
+        await until(lambda: service.core.live_sessions == 0)
+
+        assert not is_leased(service, "fake")
+        assert not live.call.done()
+        frames = await asyncio.wait_for(live.rest(), 5)
+        assert len(frames) < 8
+        assert (await live.call.code()).name == code
+
+
+async def test_a_caller_that_does_not_read_and_goes_leaves_nothing(tmp_path: Path) -> None:
+    asked = request()
+    asked.output.format, asked.output.quality = "jpeg", 100
+    async with painting(NoisyEngine(), tmp_path) as (live, service):
+        await live.send(opening(asked), *(credit(n) for n in range(8)))
+        await wait_for_a_write(service)
+        live.call.cancel()
+        await until(lambda: service.core.live_sessions == 0 and not writes())

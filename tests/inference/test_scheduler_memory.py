@@ -79,6 +79,30 @@ async def test_a_guided_picture_that_fits_alone_is_painted_alone() -> None:
     assert engine.padded == [4, 2, 2, 2, 2]
 
 
+async def test_a_guided_picture_whose_rows_do_not_fit_together_is_painted_row_by_row() -> None:
+    engine, clock = FakeEngine(max_batch=4, is_guided=True), FakeClock()
+    engine.fail = lambda prompts: OutOfMemoryError("full") if engine.padded[-1] > 1 else None
+    engine.spend = lambda rows: clock.advance(0.1 * rows)
+    async with scheduling(clock=clock) as scheduler:
+        works = [picture(engine, name, guidance=7.0, steps=2) for name in "ab"]
+        painted = await paint_all(scheduler, *works)
+
+        assert all(isinstance(picture, Painted) for picture in painted)
+        assert engine.padded == [4, 2, 1, 1, 1, 1]
+        # What a step of one row takes, of which each picture needed two.
+        assert scheduler.step_times("fake") == {1: pytest.approx(0.1)}
+
+
+async def test_a_guided_picture_that_does_not_fit_row_by_row_either_fails() -> None:
+    engine = FakeEngine(max_batch=4, is_guided=True)
+    engine.fail = lambda prompts: OutOfMemoryError("the device is full")
+    async with scheduling() as scheduler:
+        [painted] = await paint_all(scheduler, picture(engine, "a", guidance=7.0))
+
+    assert isinstance(painted, OutOfMemoryError)
+    assert engine.padded == [2, 1]
+
+
 @pytest.mark.parametrize("steps", [1, 3])
 async def test_runs_go_on_from_where_they_were(steps: int) -> None:
     engine = FakeEngine(max_batch=2)

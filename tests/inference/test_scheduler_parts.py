@@ -12,14 +12,15 @@ from structlog.testing import capture_logs
 
 from inference.cost import CostModel, CostTable
 from inference.engine import OutOfMemoryError, PaintingFailedError, PictureRequest, RejectedError, Timeline
-from inference.errors import StoppingError
+from inference.errors import BusyError, StoppingError
 from inference.scheduler import Caller, Slot, Work, scheduling
+from inference.scheduling.accounts import Accounts
+from inference.scheduling.admission import MAX_RETRY_MS, MIN_RETRY_MS, UNKNOWN_RETRY_MS, Admission
 from inference.scheduling.batch import choose
 from inference.scheduling.errands import Errands
 from inference.scheduling.failures import Failures
 from inference.scheduling.fairness import FairQueue
 from inference.scheduling.jobs import Job
-from inference.scheduling.rates import ACTIVE_S, Rates
 from inference.scheduling.ticks import Advance, Tick, run_tick
 
 
@@ -107,7 +108,7 @@ async def test_the_time_of_a_tick_is_told_by_what_took_it() -> None:
     assert (tick.step_s, tick.engine_s, tick.ended_at - tick.begun_at) == (0.5, 0.5, 0.5)
 
 
-async def test_a_step_without_memory_for_several_is_told_of_the_tick_and_for_one_of_the_picture() -> None:
+async def test_a_step_without_memory_is_told_of_the_tick_and_the_smallest_of_the_picture() -> None:
     engine = FakeEngine()
     engine.fail = lambda prompts: OutOfMemoryError("full")
     several = tick_of(engine, job_of(picture(engine, "a")), job_of(picture(engine, "b")))
@@ -116,6 +117,7 @@ async def test_a_step_without_memory_for_several_is_told_of_the_tick_and_for_one
         run_tick(tick, FakeClock())
 
     assert several.out_of_memory is not None
+    assert not several.is_stepped
     assert [advance.error for advance in several.advances] == [None, None]
     assert alone.out_of_memory is None
     assert isinstance(alone.advances[0].error, OutOfMemoryError)
@@ -129,7 +131,7 @@ async def test_errands_are_run_in_order_and_those_that_nobody_waits_for_are_skip
             errands.add(lambda number=number: done.append(number)) for number in (1, 2, 3)
         )
         first.cancel()
-        await errands.run_next(thread)
+        await errands.run_next(thread, lambda caller: False)
 
         assert done == [2]
         assert second.done()
@@ -137,7 +139,82 @@ async def test_errands_are_run_in_order_and_those_that_nobody_waits_for_are_skip
         errands.close()
         with pytest.raises(StoppingError):
             await third
-        await errands.run_next(thread)
+        await errands.run_next(thread, lambda caller: False)
+
+
+async def test_a_callers_errand_waits_for_its_turn_and_what_is_nobodys_passes_it() -> None:
+    errands, caller = Errands(), Caller()
+    with ThreadPoolExecutor(1) as thread:
+        first, second = errands.add(lambda: "in turn", caller), errands.add(lambda: "nobody's")
+
+        assert await errands.run_next(thread, lambda _: False) is None
+        assert (first.done(), second.result()) == (False, "nobody's")
+        assert await errands.run_next(thread, lambda _: False) is None
+        assert await errands.run_next(thread, lambda due: due is caller) is caller
+        assert first.result() == "in turn"
+
+
+def test_who_is_not_in_the_queue_is_due_until_it_has_had_as_much_as_those_who_are() -> None:
+    queue: FairQueue[str] = FairQueue()
+    outside, inside = Caller(), Caller()
+    queue.add(inside, "picture")
+    queue.join(outside)
+
+    assert queue.is_due(outside)
+    queue.serve(outside, 1.0)
+    assert not queue.is_due(outside)
+    queue.charge(inside, 1.0)
+    assert queue.is_due(outside)
+    assert queue.drop(inside, "picture")
+    queue.serve(outside, 1.0)
+    assert queue.is_due(outside)
+
+
+def test_who_comes_while_only_others_outside_the_queue_are_served_brings_no_credit() -> None:
+    queue: FairQueue[str] = FairQueue()
+    outside, late = Caller(), Caller()
+    queue.join(outside)
+    for _ in range(10):
+        queue.serve(outside, 1.0)
+    queue.add(late, "picture")
+
+    assert late.virtual_s >= outside.virtual_s - 1.0
+
+
+async def test_a_tick_is_shared_out_by_rows_and_its_overhead_counts_as_use() -> None:
+    engine, clock, accounts = FakeEngine(), FakeClock(), Accounts()
+    engine.spend = lambda rows: clock.advance(0.2)
+    one, other = Caller(), Caller()
+    jobs = [job_of(picture(engine, name), caller) for name, caller in (("a", one), ("b", one), ("c", other))]
+    tick = tick_of(engine, *jobs)
+    run_tick(tick, clock)
+
+    charges = accounts.charge(tick, round_s=0.3)
+    for advance in tick.advances:
+        assert advance.pixels is not None
+        accounts.add_picture(advance, tick, advance.pixels)
+
+    assert charges == {one: pytest.approx(0.4 / 3), other: pytest.approx(0.2 / 3)}
+    assert [job.busy_s for job in jobs] == pytest.approx([0.2 / 3] * 3)
+    assert [job.round_s for job in jobs] == pytest.approx([0.1] * 3)
+    assert accounts.megapixels_per_s("fake") == pytest.approx(3 * 64 * 64 / 1e6 / 0.2)
+
+
+def test_as_many_are_let_in_as_there_are_places_and_the_rest_told_when_to_come_back() -> None:
+    expected_s = iter((0.0, 2.5, 0.001, 1e6))
+    admission = Admission(2, lambda: next(expected_s))
+    told = []
+    with admission.admit(1):
+        for _ in range(4):
+            with pytest.raises(BusyError) as busy, admission.admit(2):
+                pass
+            told.append(busy.value.retry_after_ms)
+        with admission.admit(1):
+            pass
+    with admission.admit(2):
+        pass
+
+    assert told == [UNKNOWN_RETRY_MS, 2500, MIN_RETRY_MS, MAX_RETRY_MS]
 
 
 def test_each_caller_gets_an_error_of_its_own_of_the_same_kind() -> None:
@@ -160,50 +237,6 @@ def test_a_broken_engine_does_not_flood_the_log_and_what_is_refused_is_not_in_it
             failures.translate(RejectedError("mask", "no mask"))
 
     assert [log["event"] for log in logs] == ["painting_failed"]
-
-
-def learned(a_s: float, b_s: float) -> CostModel:
-    cost = CostModel((1, 2, 4))
-    for bucket in (1, 2, 4):
-        for _ in range(2):
-            cost.add_step(bucket, a_s * bucket + b_s, 0.0)
-    return cost
-
-
-def test_a_caller_alone_has_what_its_steps_and_the_rest_of_a_picture_take() -> None:
-    rates, cost, caller = Rates(), learned(0.0, 0.040), Caller()
-    cost.add_picture(0.020)
-    rates.add_picture(caller, cost, rows=1, steps=2, at_s=0.0)
-
-    assert rates.sustainable_fps(caller, 0.0) == pytest.approx(1 / 0.100)
-
-
-def test_callers_who_share_steps_share_their_cost_and_others_share_the_time() -> None:
-    rates, cost, other_cost = Rates(), learned(0.0, 0.040), learned(0.0, 0.040)
-    sharing = [Caller() for _ in range(4)]
-    for caller in sharing:
-        rates.add_picture(caller, cost, rows=1, steps=1, at_s=0.0)
-    # Steps of four at 40 ms: everybody's picture is in each of them.
-    assert rates.sustainable_fps(sharing[0], 0.0) == pytest.approx(25.0)
-
-    apart = Caller(4.0)
-    rates.add_picture(apart, other_cost, rows=1, steps=1, at_s=0.0)
-
-    assert rates.sustainable_fps(sharing[0], 0.0) == pytest.approx(12.5)
-    assert rates.sustainable_fps(apart, 0.0) == pytest.approx(12.5)
-
-
-def test_who_waits_for_the_first_picture_has_its_share_and_who_is_gone_has_none() -> None:
-    rates, cost = Rates(), learned(0.0, 0.040)
-    painted, waiting = Caller(), Caller()
-    rates.see(waiting, 0.0)
-    rates.add_picture(painted, cost, rows=1, steps=1, at_s=1.0)
-
-    assert rates.sustainable_fps(painted, 1.0) == pytest.approx(12.5)
-    assert rates.sustainable_fps(waiting, 1.0) == 0.0
-    assert rates.sustainable_fps(painted, ACTIVE_S + 0.5) == pytest.approx(25.0)
-    assert rates.sustainable_fps(painted, ACTIVE_S + 1.5) == 0.0
-    assert len(rates) == 0
 
 
 async def test_the_scheduler_itself_takes_less_than_a_millisecond_for_a_tick_of_sixteen_rows() -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 import grpc
 import pytest
 from fakes import FakeEngine, until
+from google.protobuf.message import Message
 from grpc import aio
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from PIL import Image
-from services import GatedLoader, RunningService, running_service
+from services import GatedLoader, NoisyEngine, RunningService, running_service
 
 from inference import service as module
 from inference.engine import (
@@ -370,6 +371,67 @@ async def test_variations_take_the_places_that_are_free(tmp_path: Path) -> None:
         await single
         with service.core.scheduler.admit(3):  # Every place is free again.
             pass
+
+
+def has_places(service: RunningService, places: int) -> bool:
+    try:
+        with service.core.scheduler.admit(places):
+            return True
+    except BusyError:
+        return False
+
+
+async def test_variations_that_nobody_reads_hold_one_place_and_stop_the_engine(tmp_path: Path) -> None:
+    engine = NoisyEngine(max_batch=8)
+    async with running_service(engine, tmp_path, max_waiting=10) as service:
+        asked = request(request_id="v", output=pb.OutputSettings(quality=100))
+        variations = pb.ImageVariationsRequest(request=asked, count=64)
+        call = service.stub.GenerateImageVariations(variations)
+        # All that may be unsent are painted, and hold no place any more but the call's own.
+        await until(lambda: len(engine.finished) >= 8 and has_places(service, 9))
+
+        assert len(engine.finished) <= 16
+        await service.stub.GenerateImage(request())
+        assert (await service.stub.CancelImage(pb.CancelRequest(request_id="v"))).cancelled > 0
+        await until(lambda: has_places(service, 10))
+        while isinstance(await asyncio.wait_for(_read_or_error(call), 5), Message):
+            pass
+        assert await call.details() == "request v was cancelled"
+
+
+async def test_every_variation_is_painted_though_there_is_one_place_only(tmp_path: Path) -> None:
+    async with running_service(FakeEngine(max_batch=4), tmp_path, max_waiting=1) as service:
+        call = service.stub.GenerateImageVariations(pb.ImageVariationsRequest(request=request(), count=6))
+
+        assert sorted([response.index async for response in call]) == list(range(6))
+
+
+@pytest.mark.parametrize("call", ["stream", "variations"])
+async def test_a_call_that_is_cancelled_at_any_moment_ends(tmp_path: Path, call: str) -> None:
+    engine = FakeEngine()
+    async with running_service(engine, tmp_path) as service:
+        for turns in range(60):
+            asked = request(steps=20, request_id="r", previews=True)
+            stream = (
+                service.stub.GenerateImageStream(asked)
+                if call == "stream"
+                else service.stub.GenerateImageVariations(pb.ImageVariationsRequest(request=asked, count=20))
+            )
+            begun = len(engine.batches)
+            await until(lambda begun=begun, turns=turns: len(engine.batches) >= begun + turns % 19)  # type: ignore[misc]
+            cancelled = await service.stub.CancelImage(pb.CancelRequest(request_id="r"))
+            while isinstance(await asyncio.wait_for(_read_or_error(stream), 5), Message):
+                pass
+
+            code = await stream.code()
+            assert code is (grpc.StatusCode.CANCELLED if cancelled.cancelled else grpc.StatusCode.OK)
+
+
+async def _read_or_error(call: aio.UnaryStreamCall) -> object:
+    try:
+        return await call.read()
+    except aio.AioRpcError as error:
+        return error
 
 
 async def test_one_users_calls_share_one_part_of_the_engine(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from fakes import FakeEngine
 from inference.models.house import ModelHouse, house_of
 from inference.pictures import Commission, Sources
 from inference.requests import Catalogue, parse
-from inference.targets import Target, Wish
+from inference.targets import Course, Target, Wish
 from protos import psyche_inference_v1_pb2 as pb
 
 
@@ -81,3 +81,66 @@ async def test_a_target_may_be_warned_of_later_and_is_painted_on(house: ModelHou
     assert warned.at(0.0)[1].warnings == ()
     assert warned.at(5.0)[1].warnings == ("it could not be loaded",)
     assert warned.work is target.work
+
+
+def course_of(house: ModelHouse, *wishes: Wish) -> Course:
+    course = Course()
+    for wished in wishes:
+        lease = house.lease_now(wished.model)
+        assert lease is not None
+        course.follow(wished, Commission(wished.order, lease))
+    return course
+
+
+def leases(house: ModelHouse) -> dict[str, int]:
+    return {room.name: room.leases for room in house._rooms.all()}
+
+
+async def test_targets_of_several_models_begin_in_their_time(house: ModelHouse) -> None:
+    course = course_of(
+        house, wish(house, 1), wish(house, 2, model="other", at_s=5.0), wish(house, 3, at_s=8.0)
+    )
+
+    assert [course.at(time_s).at(time_s)[0] for time_s in (0.0, 4.9, 5.0, 7.9, 8.0)] == [1, 1, 2, 2, 3]
+    assert leases(house) == {"fake": 2, "other": 1}
+
+
+async def test_a_model_is_held_until_a_frame_of_the_next_one_is_taken_up(house: ModelHouse) -> None:
+    course = course_of(house, wish(house, 1), wish(house, 2, model="other", at_s=5.0))
+
+    assert course.take(4.9).at(4.9)[0] == 1
+    assert leases(house) == {"fake": 1, "other": 1}
+    assert course.take(5.0).at(5.0)[0] == 2
+    assert leases(house) == {"fake": 0, "other": 1}
+    assert course.at(0.0).at(0.0)[0] == 2  # What is forgotten cannot be painted any more.
+    course.close()
+    assert leases(house) == {"fake": 0, "other": 0}
+
+
+async def test_a_target_whose_time_has_come_takes_over_without_a_frame(house: ModelHouse) -> None:
+    course = course_of(house, wish(house, 1), wish(house, 2, model="other"))
+
+    assert leases(house) == {"fake": 0, "other": 1}
+    assert course.at(0.0).at(0.0)[0] == 2
+
+
+async def test_a_target_covers_those_that_would_begin_later(house: ModelHouse) -> None:
+    course = course_of(
+        house,
+        wish(house, 1),
+        wish(house, 2, model="other", at_s=5.0),
+        wish(house, 3, at_s=4.0, transition_s=2.0),
+    )
+
+    assert leases(house) == {"fake": 1, "other": 0}
+    assert len(course.at(4.0).work.timeline.keyframes) == 2  # As a transition of the same model.
+
+
+async def test_targets_to_come_are_bounded(house: ModelHouse) -> None:
+    models = ("fake", "other")
+    course = course_of(
+        house, *(wish(house, turn, model=models[turn % 2], at_s=float(turn + 1)) for turn in range(50))
+    )
+
+    assert sum(leases(house).values()) <= 6
+    assert course.at(100.0).at(100.0)[0] == 49

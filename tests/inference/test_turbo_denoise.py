@@ -16,7 +16,7 @@ from tiny_turbo import CPU, ask, half_mask, make_engine, picture, tiny
 
 from inference.engine import Keyframe, PaintingFailedError, PictureRequest, Timeline
 from inference.turbo.denoise import Denoiser
-from inference.turbo.graphs import Inputs, run
+from inference.turbo.forward import Inputs, run
 from inference.turbo.run import TurboRun
 
 
@@ -153,3 +153,20 @@ def test_everything_that_a_step_needs_is_brought_to_the_device() -> None:
 
     with pytest.raises(PaintingFailedError, match="Cannot copy out of meta tensor"):
         engine.step([*runs, engine.begin(timeline, 1.5)], 16)
+
+
+def test_what_is_copied_to_the_device_is_there_before_it_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = make_engine()
+    runs = [engine.begin(Timeline.still(ask("a fox", seed=seed, steps=2)), 0.0) for seed in range(2)]
+    seen: list[dict[str, Any]] = []
+    plain = torch.Tensor.to
+
+    def to(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+        seen.append(kwargs)
+        return plain(tensor, *args, **kwargs)
+
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    engine.step(runs, 2)
+
+    assert seen
+    assert not any(kwargs.get("non_blocking") for kwargs in seen)

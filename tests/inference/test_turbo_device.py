@@ -124,3 +124,16 @@ def test_this_machine_is_looked_at() -> None:
     assert machine.torch_version == torch.__version__
     assert free is not None
     assert 0 < free <= device.total_bytes == machine.cpu_bytes
+
+
+def test_what_is_done_on_a_card_means_this_card_and_nothing_is_chosen_elsewhere() -> None:
+    second = choose_device("cuda:1", machine=CUDA, environment={}).as_current()
+
+    assert isinstance(second, torch.cuda.device)
+    assert second.idx == 1
+    for device in (
+        choose_device(machine=PLAIN, environment={}),
+        choose_device(machine=APPLE, environment={}),
+    ):
+        with device.as_current():
+            pass

@@ -9,7 +9,8 @@ torch = pytest.importorskip("torch")
 
 # ruff: noqa: E402 - what follows needs torch.
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -24,10 +25,13 @@ from inference.engine import (
     Timeline,
 )
 from inference.errors import ModelLoadError
+from inference.turbo import engine as engine_module
 from inference.turbo.accepting import is_guided
+from inference.turbo.device import Device
 from inference.turbo.engine import TurboEngine
 from inference.turbo.finishing import OVERFLOW
-from inference.turbo.graphs import Inputs, Recorder, run
+from inference.turbo.forward import Inputs, run
+from inference.turbo.graphs import Recorder
 from inference.turbo.memory import is_out_of_memory
 from inference.turbo.run import TurboRun
 
@@ -366,7 +370,7 @@ def test_getting_ready_goes_piece_by_piece() -> None:
 
     pieces = list(engine.prepare())
 
-    assert pieces[-2:] == ["unet", "bucket 1"]
+    assert pieces[-3:] == ["unet", "prompt", "bucket 1"]
     assert "text encoder 1" in pieces
     assert engine.size_bytes > 1_000_000
     assert (engine.device, engine.dtype) == ("cpu", "float32")
@@ -486,3 +490,70 @@ def test_a_live_source_goes_through_the_tiny_autoencoder(monkeypatch: pytest.Mon
     assert run.latents.isfinite().all()
     with pytest.raises(AssertionError):
         begin(engine, replace(live, is_live=False))
+
+
+class NotingDevice(Device):
+    """Notes whether it is the current one."""
+
+    current = False
+
+    @contextmanager
+    def as_current(self) -> Iterator[None]:
+        before, NotingDevice.current = NotingDevice.current, True
+        try:
+            yield
+        finally:
+            NotingDevice.current = before
+
+
+def test_everything_that_a_card_does_is_done_while_it_is_the_current_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[str, bool]] = []
+
+    def watch(owner: Any, name: str) -> None:
+        plain = getattr(owner, name)
+
+        def watching(*args: Any, **kwargs: Any) -> Any:
+            seen.append((name, NotingDevice.current))
+            return plain(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, watching)
+
+    recorder = FlawedRecorder(lambda output: output)
+    watch(engine_module, "move")
+    watch(recorder, "flaw")
+    engine = make_engine(recorder=recorder, device=NotingDevice("cpu", "cpu", "CPU", torch.float32, 0))
+    assert engine._loaded is not None
+    for name in ("encode", "decode", "preview"):
+        watch(engine._loaded.autoencoder, name)
+
+    for _ in engine.prepare():
+        # Between two pieces other engines paint.
+        assert not NotingDevice.current
+    (run_,) = begin(engine, ask(source=picture(), steps=2))
+    engine.step([run_], 1)
+    engine.preview(run_)
+    engine.step([run_], 1)
+
+    assert {name for name, _ in seen} == {"move", "flaw", "encode", "decode", "preview"}
+    assert all(is_current for _, is_current in seen)
+
+
+def test_a_guided_picture_is_stepped_in_a_bucket_smaller_than_its_rows() -> None:
+    engine = make_engine(uses_guidance=True)
+    guided = ask("a fox", guidance_scale=7.5, steps=2)
+
+    painted = paint(engine, guided, bucket=1).astype(int)
+
+    assert engine.rows(guided) == 2
+    assert int(np.abs(painted - paint(engine, guided)).max()) <= 1
+
+
+def test_stages_are_timed_by_the_engine_s_clock() -> None:
+    ticks = iter(range(1000))
+    engine = TurboEngine(describe(), tiny(), CPU, clock=lambda: float(next(ticks)))
+
+    (run_,) = paint_all(engine, begin(engine, ask("a fox", source=picture())))
+
+    assert run_.stage_s == {"text": 1.0, "noise": 1.0, "source": 2.0, "denoise": 1.0, "decode": 1.0}

@@ -11,7 +11,9 @@ import pytest
 
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("diffusers")
+diffusers = pytest.importorskip("diffusers")
+
+from PIL import Image  # noqa: E402 (torch first)
 
 from inference.engine import OutOfMemoryError, PaintingFailedError, Pixels  # noqa: E402 (torch first)
 from inference.turbo.checks import UnfitError  # noqa: E402
@@ -25,6 +27,11 @@ pytestmark = [
     # What diffusers' schedulers do with numpy.
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
+
+PIPELINES = {
+    2: diffusers.StableDiffusionLatentUpscalePipeline,
+    4: diffusers.StableDiffusionUpscalePipeline,
+}
 
 CPU = Device("cpu", "cpu", "a CPU", torch.float32, 2**34)
 
@@ -51,20 +58,72 @@ def upscaler(folder: Path) -> Upscaler:
     return read_upscaler(folder, CPU, "tiny")
 
 
+def enlarge(upscaler: Upscaler, pixels: Pixels) -> Pixels:
+    *_, larger = upscaler.upscale(pixels, "a cat")
+    assert larger is not None
+    return larger
+
+
 @pytest.mark.parametrize("own", [2, 4])
-@pytest.mark.parametrize("wanted", [2, 4])
-def test_a_picture_becomes_as_much_larger_as_was_asked(
-    folders: dict[int, Path], own: int, wanted: int
+def test_a_picture_becomes_as_much_larger_as_the_pipeline_makes_it(
+    folders: dict[int, Path], own: int
 ) -> None:
     made = upscaler(folders[own])
 
-    larger = made.upscale(picture(), wanted, "a cat")
+    larger = enlarge(made, picture())
 
     assert made.factor == own
     assert made.name == "tiny"
     assert larger.dtype == np.uint8
-    assert larger.shape == (24 * wanted, 16 * wanted, 3)
+    assert larger.shape == (24 * own, 16 * own, 3)
     assert larger.std() > 10.0
+
+
+@pytest.mark.parametrize("own", [2, 4])
+@pytest.mark.parametrize("size", [(16, 24), (40, 24)])
+def test_step_by_step_comes_out_what_the_pipeline_paints_at_once(
+    folders: dict[int, Path], own: int, size: tuple[int, int]
+) -> None:
+    made, kind = upscaler(folders[own]), PIPELINES[own]
+    pipeline = kind.from_pretrained(folders[own])
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.vae.enable_tiling()
+    # So small that the larger size takes several.
+    for vae in (pipeline.vae, dict(made.parts())["vae"]):
+        vae.tile_sample_min_size, vae.tile_latent_min_size = 32, 32 // pipeline.vae_scale_factor
+
+    at_once = pipeline(
+        prompt="a cat",
+        image=Image.fromarray(picture(*size)),
+        num_inference_steps=20,
+        guidance_scale=0.0 if own == 2 else 7.0,
+        generator=torch.Generator().manual_seed(0),
+    ).images[0]
+
+    # Sums may be rounded in another order.
+    difference = enlarge(made, picture(*size)).astype(int) - np.array(at_once)
+    assert np.abs(difference).max() <= 1
+    assert np.count_nonzero(difference) <= 0.001 * difference.size
+
+
+@pytest.mark.parametrize("own", [2, 4])
+def test_each_step_is_a_piece_and_pieces_of_several_pictures_may_alternate(
+    folders: dict[int, Path], own: int
+) -> None:
+    made = upscaler(folders[own])
+    alone = [enlarge(made, picture(seed=seed)) for seed in (0, 1)]
+
+    pieces = list(zip(*(made.upscale(picture(seed=seed), "a cat") for seed in (0, 1)), strict=True))
+
+    assert len(pieces) >= 20
+    assert all(piece is None for pair in pieces[:-1] for piece in pair)
+    assert all(np.array_equal(one, other) for one, other in zip(pieces[-1], alone, strict=True))
+
+
+def test_what_torch_remembers_for_a_thread_is_as_it_was_between_two_pieces(folders: dict[int, Path]) -> None:
+    seen = {torch.is_grad_enabled() for _ in upscaler(folders[2]).upscale(picture(), "a cat")}
+
+    assert seen == {True}
 
 
 @pytest.mark.parametrize("own", [2, 4])
@@ -73,8 +132,8 @@ def test_the_same_picture_becomes_the_same_and_another_one_another(
 ) -> None:
     made = upscaler(folders[own])
 
-    first, again = (made.upscale(picture(), 2, "a cat") for _ in range(2))
-    other = made.upscale(picture(seed=1), 2, "a cat")
+    first, again = (enlarge(made, picture()) for _ in range(2))
+    other = enlarge(made, picture(seed=1))
 
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -126,4 +185,4 @@ def test_what_fails_in_the_pipeline_is_an_engines_error(
     monkeypatch.setattr(dict(made.parts())["unet"], "forward", fail)
 
     with pytest.raises(expected):
-        made.upscale(picture(), 2, "a cat")
+        enlarge(made, picture())

@@ -54,6 +54,8 @@ class LoadingService:
         self.finished = asyncio.Event()
         self.paintings: list[LivePainting] = []
         self.calls = 0
+        self.counts: list[int] = []  # of the variations of each call
+        self.breaks_after: int | None = None  # so many variations, once
 
     async def is_serving(self, *, deadline_s: float) -> bool:
         return not self.is_away
@@ -83,7 +85,11 @@ class LoadingService:
         self, order: PictureOrder, count: int, *, deadline_s: float
     ) -> AsyncGenerator[Picture, None]:
         await self.finished.wait()
-        for _ in range(count):
+        self.counts.append(count)
+        for number in range(count):
+            if number == self.breaks_after:
+                self.breaks_after = None
+                raise InferenceUnavailableError("lost")
             yield picture()
 
 
@@ -246,6 +252,26 @@ async def test_no_more_is_asked_for_than_the_service_can_paint(studio: Studio) -
         assert (await stream.take_command()).HasField("credit")
 
 
+async def test_a_canvas_has_its_own_rate_again_once_the_service_can_paint_more(studio: Studio) -> None:
+    async with painting(studio) as job:
+        for told_fps, waited_s in (
+            (2.0, 0.0),
+            (2.0, 1 / 2.5),
+            (100.0, 1 / 2.5),
+            (100.0, 1 / 60),
+            (0.0, 1 / 60),
+        ):
+            # What the last frame said decides when the next is asked for.
+            studio.now_s += waited_s * 1.001
+            studio.lane.wake()
+            await studio.frame(sustainable_fps=told_fps)
+            await until(lambda told_fps=told_fps: job.sustainable_fps == (told_fps or None))  # type: ignore[misc]
+
+        studio.now_s += 1 / 60
+        studio.lane.wake()
+        await studio.frame()
+
+
 async def test_an_estimate_near_zero_does_not_stop_the_picture(studio: Studio) -> None:
     async with painting(studio) as job:
         await studio.frame(sustainable_fps=0.01)
@@ -267,6 +293,59 @@ async def test_a_finite_job_tells_which_model_it_waits_for(studio: Studio, kind:
 
     assert job.loading is None
     assert len(job.results) == 1
+
+
+async def test_a_slow_canvas_holds_up_no_service_that_paints_variations(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown_at: list[float] = []
+    is_due = asyncio.Semaphore(0)
+    canvas = studio.easel.canvas
+    assert canvas is not None
+    easel_type, show = type(studio.easel), studio.easel.show
+
+    async def until_due(_: Easel, due_s: float) -> None:
+        await is_due.acquire()
+        studio.now_s = max(studio.now_s, due_s)
+
+    def note(_: Easel, job_id: str | None, shown: Picture, *, final: bool) -> None:
+        shown_at.append(studio.now_s)
+        show(job_id, shown, final=final)
+
+    monkeypatch.setattr(easel_type, "until_due", until_due)
+    monkeypatch.setattr(easel_type, "show", note)
+    studio.service.finished.set()
+    job = studio.start(Kind.VARIATIONS, count=3, fps=0.1)
+    begun_at = studio.now_s
+    async with asyncio.TaskGroup() as tasks:
+        painted = tasks.create_task(paint_finite(studio.easel, job))
+        await until(lambda: len(job.results) == 3)
+        assert (job.step, canvas.published.total, painted.done()) == (3, 0, False)
+        for _ in range(3):
+            is_due.release()
+
+    assert shown_at == [begun_at, begun_at + 10.0, begun_at + 20.0]
+    newest = canvas.newest
+    assert newest is not None
+    assert newest.final
+
+
+async def test_what_was_painted_before_an_outage_is_shown_meanwhile_and_not_painted_again(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finite, "Backoff", lambda cap_s: Backoff(first_s=0.001, cap_s=0.001))
+    studio.service.finished.set()
+    studio.service.breaks_after = 2
+    canvas = studio.easel.canvas
+    assert canvas is not None
+    job = studio.start(Kind.VARIATIONS, count=3, fps=60.0)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(paint_finite(studio.easel, job))
+        # Time stands still, and with it the canvas's pace.
+        await until(lambda: len(job.results) == 3)
+
+    assert studio.service.counts == [3, 1]
+    assert canvas.published.total == 3
 
 
 async def test_a_call_that_ends_during_a_load_is_made_again(
