@@ -26,6 +26,7 @@ PAINTER = "procedural"
 
 # What a diffusion model needs beside its weights.
 LIBRARIES = ("torch", "diffusers", "transformers", "safetensors")
+INSTALL = "make setup TORCH=1, or pip install -e '.[diffusion]' -c constraints.txt"
 
 
 class DiffusionLoader:
@@ -118,8 +119,10 @@ def equip(settings: Settings, entries: Collection[CatalogueEntry], weights: Weig
     painter: dict[Family, Loader] = {"procedural": PainterLoader()}
     missing = missing_libraries()
     if settings.engine == "turbo" and missing:
+        raise ConfigurationError(f"--engine turbo needs {', '.join(missing)}, not installed here: {INSTALL}")
+    if missing and settings.engine == "auto" and settings.device not in ("auto", "cpu"):
         raise ConfigurationError(
-            f"--engine turbo needs {', '.join(missing)}, not installed here: pip install 'psyche[diffusion]'"
+            f"--device {settings.device} needs {', '.join(missing)}, not installed here: {INSTALL}"
         )
     if settings.engine == "procedural" or missing:
         reason = "--engine procedural" if settings.engine == "procedural" else f"without {', '.join(missing)}"

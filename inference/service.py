@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -122,6 +123,8 @@ class _Call:
 
     def ask(self, request: pb.ImageRequest) -> None:
         """Note what was asked for, without its words."""
+        # Given here and not further on, so that a call that is cancelled in the middle has one in the log.
+        request.request_id = request.request_id or uuid.uuid4().hex
         self._told |= {"request_id": request.request_id[:64], "prompt_characters": len(request.prompt)}
 
     def answer(self, metadata: pb.GenerationMetadata, request_id: str = "") -> None:

@@ -127,7 +127,16 @@ def test_a_model_that_is_named_is_the_default(machine: Machine) -> None:
     [
         ([], ["--model", "none"], "--model must be one of "),
         ([], ["--fallback-model", "none"], "--fallback-model must be one of "),
-        (["torch"], ["--engine", "turbo"], "--engine turbo needs torch, not installed here: "),
+        (
+            ["torch"],
+            ["--engine", "turbo"],
+            "--engine turbo needs torch, not installed here: make setup TORCH=1",
+        ),
+        (
+            ["torch"],
+            ["--device", "cuda"],
+            "--device cuda needs torch, not installed here: make setup TORCH=1",
+        ),
         (
             ["torch"],
             ["--model", "sdxl-turbo"],

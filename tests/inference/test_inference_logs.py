@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 import structlog
-from fakes import FakeEngine
+from fakes import FakeEngine, until
 from grpc import aio
 from services import running_service
 from structlog.testing import capture_logs
@@ -200,3 +200,18 @@ async def test_an_error_that_comes_as_the_call_ends_is_told_to_nobody_and_logged
             raise LateError
 
     assert [(line["event"], line["code"]) for line in lines] == [("call", "DEADLINE_EXCEEDED")]
+
+
+async def test_a_call_that_is_given_up_without_an_id_of_its_own_has_one_in_the_log(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+    with capture_logs() as lines:
+        async with running_service(engine, tmp_path) as service:
+            call = service.stub.GenerateImage(pb.ImageRequest(prompt="a secret garden"))
+            await engine.wait_until_stepping()
+            call.cancel()
+            await until(lambda: any(line["event"] == "call" for line in lines))
+            engine.gate.set()
+
+    (line,) = (line for line in lines if line["event"] == "call")
+    assert (line["code"], len(line["request_id"])) == ("CANCELLED", 32)
