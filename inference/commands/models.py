@@ -74,7 +74,8 @@ def _state(info: pb.ModelInfo) -> str:
     # A newer service may send a number that has no name here.
     known = info.state if info.state in pb.ModelInfo.State.values() else pb.ModelInfo.STATE_UNSPECIFIED
     word = pb.ModelInfo.State.Name(known).removeprefix("STATE_").lower().replace("_", " ")
-    return word if info.weights_found else f"{word}, no weights"
+    # Why it failed is told below the table, and says more than that its weights are not whole.
+    return word if info.weights_found or info.error else f"{word}, no weights"
 
 
 def _defaults(info: pb.ModelInfo) -> str:

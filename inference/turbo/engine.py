@@ -177,12 +177,13 @@ class TurboEngine:
         """
         for name, network in self._parts.components.parts():
             yield from self._copy(name, network)
-        timeline = Timeline.still(self._default_request())
-        self.begin(timeline, 0.0)
-        yield "prompt"
-        # On a CPU nothing is chosen or recorded at the first call, and a bucket may take a minute.
+        # On a CPU nothing is chosen or recorded at the first call, and a picture of the usual size may take
+        # many seconds, a bucket of them a minute: one small one shows that everything works.
         recorder = self._parts.recorder
         is_quick = self._device.kind in ("cuda", "rocm") or recorder.acceleration != "none"
+        timeline = Timeline.still(self._request_to_warm_up(is_usual=is_quick))
+        self.begin(timeline, 0.0)
+        yield "prompt"
         for bucket in self.buckets if is_quick else self.buckets[:1]:
             for left in reversed(range(recorder.uses_to_record)):
                 try:
@@ -202,13 +203,13 @@ class TurboEngine:
                 move(group, self._device.name, channels_last=channels_last)
             yield name if number == len(groups) else f"{name}, {number} of {len(groups)}"
 
-    def _default_request(self) -> PictureRequest:
+    def _request_to_warm_up(self, *, is_usual: bool) -> PictureRequest:
         model = self._model
         return PictureRequest(
             prompt="",
             model=model.name,
-            width=model.default_width,
-            height=model.default_height,
+            width=model.default_width if is_usual else model.min_size,
+            height=model.default_height if is_usual else model.min_size,
             steps=1,
             is_live=True,
         )

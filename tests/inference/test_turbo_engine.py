@@ -557,3 +557,23 @@ def test_stages_are_timed_by_the_engine_s_clock() -> None:
     (run_,) = paint_all(engine, begin(engine, ask("a fox", source=picture())))
 
     assert run_.stage_s == {"text": 1.0, "noise": 1.0, "source": 2.0, "denoise": 1.0, "decode": 1.0}
+
+
+def test_a_cpu_is_warmed_up_with_one_small_picture() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def note(output: Any) -> Any:
+        seen.append(tuple(output.shape))
+        return output
+
+    engine = TurboEngine(
+        replace(describe(), default_width=512, default_height=512, min_size=64),
+        tiny(),
+        CPU,
+        recorder=FlawedRecorder(note),
+    )
+
+    for _ in engine.prepare():
+        pass
+
+    assert seen == [(1, 4, 8, 8)]
