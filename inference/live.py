@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
+from typing import Protocol
 
 from inference.calls import Call
 from inference.engine import EngineError, Pixels, RejectedError
@@ -35,7 +36,22 @@ MAX_CREDITS = 8
 # waits, and with it the caller.
 MAX_ANSWERS = 16
 
+# After so long without a credit a picture holds its model no longer, seconds: longer than a screen is away
+# that reloads its page, and shorter than a load waits for room, so that it still gets it.
+REST_AFTER_S = 10.0
+
 Send = Callable[[pb.PaintEvent], Awaitable[None]]
+
+
+class Alarm(Protocol):
+    """What is to happen later, unless it is cancelled."""
+
+    def cancel(self) -> None:
+        """Let it not happen; does nothing once it has."""
+
+
+CallLater = Callable[[float, Callable[[], None]], Alarm]
+"""Calls something on the event loop in so many seconds; `asyncio.AbstractEventLoop.call_later` is one."""
 
 
 class _Answer:
@@ -94,13 +110,16 @@ class _Frame(Slot):
 class LiveSession:
     """Follows the commands of one caller; `run` is called once."""
 
-    def __init__(self, pictures: Pictures, send: Send, call: Call) -> None:
-        """Make a session.
+    def __init__(
+        self, pictures: Pictures, send: Send, call: Call, *, call_later: CallLater | None = None
+    ) -> None:
+        """Make a session; with an event loop that runs.
 
         Args:
             pictures: What paints and encodes.
             send: Takes the events one after the other; awaited, so that a slow receiver is waited for.
             call: Is told the id that the picture is opened with.
+            call_later: The clock; absent: the event loop's.
         """
         self._pictures = pictures
         self._send = send
@@ -113,6 +132,8 @@ class LiveSession:
         self._steering = Steering(pictures, self._tasks, self._refuse)
         self._reader: asyncio.Task[None] | None = None
         self._stopped = False
+        self._call_later: CallLater = call_later or asyncio.get_running_loop().call_later
+        self._rest: Alarm | None = None  # while no credit is unanswered
 
     async def run(self, commands: AsyncIterator[pb.PaintCommand]) -> None:
         """Follow commands until they close or end, and answer every credit.
@@ -134,9 +155,13 @@ class LiveSession:
                     self._reader = self._tasks.create_task(self._read(commands), name="live:reader")
                     # Its error is the group's business; `stop` cancels it alone.
                     await asyncio.wait({self._reader})
-                    self._steering.drop_pending()
+                    self._steering.end()
                     await self._answers.put(None)
+        except ModelLoadError:
+            if not self._stopped:
+                raise
         finally:
+            self._keep_awake()
             self._steering.close()
             self._open_picture.close()
         if self._stopped:
@@ -182,6 +207,7 @@ class LiveSession:
         await self._steering.begin(Wish(command.request, order, sources, command.revision))
         self._open_picture.enter_context(caller.opened())
         self._caller = caller
+        self._rest_later()
 
     async def _retarget(self, command: pb.PaintRetarget) -> None:
         try:
@@ -205,6 +231,8 @@ class LiveSession:
         if self._credits >= MAX_CREDITS:
             raise TooManyCreditsError(MAX_CREDITS)
         self._credits += 1
+        self._keep_awake()
+        self._steering.wake(time_s)
         answer = _Answer(is_credit=True)
         await self._answers.put(answer)
         self._tasks.create_task(self._paint(caller, time_s, answer), name="live:frame")
@@ -237,6 +265,15 @@ class LiveSession:
             sustainable_fps=scheduler.sustainable_fps(caller),
         )
 
+    def _rest_later(self) -> None:
+        self._keep_awake()
+        self._rest = self._call_later(REST_AFTER_S, self._steering.rest)
+
+    def _keep_awake(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+
     async def _write(self) -> None:
         while (answer := await self._answers.get()) is not None:
             is_last = False
@@ -246,6 +283,8 @@ class LiveSession:
                 if is_last and answer.is_credit:
                     # Before it is sent: the caller may answer it with the next credit at once.
                     self._credits -= 1
+                    if not self._credits:
+                        self._rest_later()
                 await self._send(event)
 
 

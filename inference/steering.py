@@ -1,7 +1,8 @@
 """How a live picture comes to its targets: at once where their models are loaded, else when they are.
 
 Knows no command and no answer. The one rule: what is painted goes on until something newer can be; a
-wish that comes to nothing changes nothing.
+wish that comes to nothing changes nothing. But no model is held in the way of another one: while the
+picture rests, or where the model that it changes to waits for room.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import asynccontextmanager
 
 from inference.engine import MAX_KEYFRAMES, RejectedError
 from inference.errors import ModelLoadError
-from inference.models.house import Lease
+from inference.models.house import CrowdedError, Lease
 from inference.pictures import Pictures
 from inference.targets import Course, Target, Wish
 
@@ -64,6 +65,8 @@ class Steering:
         self._has_target = asyncio.Event()
         self._lost = ("", "")  # the model whose target could not go on, and why
         self._steady = asyncio.Lock()  # held while there is no target
+        self._awake = asyncio.Event()
+        self._awake.set()
 
     async def begin(self, wish: Wish) -> None:
         """Take the first wish; waits for its model where no other one can stand in.
@@ -91,12 +94,11 @@ class Steering:
 
     def _follow(self, wish: Wish) -> None:
         before = self.course.before(wish.at_s)
-        if before is not None and before.lease.model.name == wish.model:
-            lease: Lease | None = before.lease.share()
-        else:
-            lease = self._house.lease_now(wish.model)
+        # What the picture holds is loaded; what it held before it rested may be.
+        lease = self._house.lease_now(wish.model)
         if lease is not None:
             self.course.follow(wish, wish.commission(self._pictures, lease))
+            self._has_target.set()
             self.drop_pending()
             return
         is_shown = before is not None and before.stands_in and self._stand_in(wish)
@@ -136,10 +138,54 @@ class Steering:
             if not self._frames:
                 self._is_idle.set()
 
+    def rest(self) -> None:
+        """Hold no model while no frame is asked for: it stays loaded until its room is needed."""
+        if self._awake.is_set() and not self._frames:
+            self._awake.clear()
+            self.course.rest()
+
+    def wake(self, time_s: float) -> None:
+        """Go on where the picture rests, with a frame of a time; synchronous.
+
+        A model that is not loaded any more is loaded again; as at the beginning, another one stands in for
+        it, or else the frames wait.
+        """
+        if self._awake.is_set():
+            return
+        self._awake.set()
+        wishes = self.course.wake(time_s, self._house.lease_now)
+        if not wishes:
+            return
+        wishes += [wish for pending in self._pending for wish in pending.wishes if wish not in wishes]
+        self.drop_pending()
+        for wish in sorted(wishes, key=lambda wish: wish.number):
+            self._wish_again(wish)
+        if not self.course:
+            self._has_target.clear()
+
+    def _wish_again(self, wish: Wish) -> None:
+        lease = self._house.lease_now(wish.model)
+        if lease is not None:
+            try:
+                self.course.follow(wish, wish.commission(self._pictures, lease))
+            except RejectedError:  # It has waited for its model until now: refused by whoever waits.
+                pass
+            else:
+                return
+        self._expect(wish, is_shown=self._stand_in(wish))
+
     def drop_pending(self) -> None:
         """Wait for no model any more."""
         self._drop(self._pending)
         self._pending = []
+
+    def end(self) -> None:
+        """Wait for no model any more, and take no further wish; frames that wait for one fail."""
+        names = [pending.model for pending in self._pending]
+        self.drop_pending()
+        if not self.course and names:
+            self._lost = (names[0], "the picture was closed before it was")
+            self._has_target.set()
 
     def close(self) -> None:
         """Let every model go."""
@@ -165,15 +211,40 @@ class Steering:
         retry_s = RETRY_S
         while True:
             try:
-                lease = await self._house.lease(pending.model)
-            except ModelLoadError:
+                lease = await self._lease(pending)
+            except (CrowdedError, ModelLoadError):
                 await self._make_way(pending)
                 return
             with lease:
                 if not await self._adopt(pending, lease):
                     return
             await asyncio.sleep(retry_s)
+            await self._awake.wait()  # For nobody it is not tried again: others may need the room.
             retry_s = min(2.0 * retry_s, MAX_RETRY_S)
+
+    async def _lease(self, pending: _Pending) -> Lease:
+        """Wait for a model; if there is no room for it, let the ones go that are painted with.
+
+        Raises:
+            ModelLoadError: If it cannot be loaded, nor what stands in for it.
+            CrowdedError: If there is no room, and nothing can stand in for it.
+        """
+        try:
+            return await self._house.lease(pending.model, waits_for_room=False)
+        except CrowdedError:
+            if self.course.takes_room and not self._hand_over(pending):
+                raise
+        # Nothing is awaited in between: its load goes on.
+        return await self._house.lease(pending.model)
+
+    def _hand_over(self, pending: _Pending) -> bool:
+        """Let another model paint what waits for its own; False where none can."""
+        for wish in pending.wishes:
+            if wish not in pending.shown:
+                if not self._stand_in(wish):
+                    return False
+                pending.shown.append(wish)
+        return True
 
     async def _adopt(self, pending: _Pending, lease: Lease) -> bool:
         """Paint what was waited for; True where another model does, so that its own is still wanted."""
@@ -190,6 +261,7 @@ class Steering:
                 refused.append((wish, error))
             else:
                 self.course.follow(wish, commission)
+                self._has_target.set()
                 pending.shown.append(wish)
         if pending.wishes:
             # What came before it has been overtaken.
@@ -224,12 +296,17 @@ class Steering:
             finally:
                 if not self.course and old:
                     self._resume(old[-1])
+                elif not self.course and failure is not None:
+                    self._lost = (failure.model, failure.reason)
                 self._has_target.set()
         if failure is not None:
             for wish in pending.wishes:
                 await self._refuse(wish.revision, failure)
 
     def _resume(self, target: Target) -> None:
+        if not self._awake.is_set():
+            self.course.resume(target)  # Its model is looked for when it is painted again.
+            return
         model = target.lease.model.name
         lease = self._house.lease_now(model)
         if lease is None:

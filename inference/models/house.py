@@ -15,7 +15,7 @@ from types import TracebackType
 import structlog
 
 from inference.engine import Engine, ModelDescription
-from inference.errors import ModelLoadError, StoppingError, first_error
+from inference.errors import CoreError, ModelLoadError, StoppingError, first_error
 from inference.models.entry import (
     BetweenTicks,
     CatalogueEntry,
@@ -33,6 +33,10 @@ DEFAULT_FALLBACK_MODEL = "procedural"
 
 # How often the disk is tidied, seconds.
 DEFAULT_CLEANUP_INTERVAL_S = 300.0
+
+
+class CrowdedError(CoreError):
+    """A load waits for a model in use to be released, and whoever asked does not want to wait for that."""
 
 
 class Lease:
@@ -61,6 +65,11 @@ class Lease:
     def model(self) -> ModelDescription:
         """The model that paints: the one asked for, or the fallback."""
         return self.engine.model
+
+    @property
+    def takes_room(self) -> bool:
+        """Whether another model could be loaded instead of this one."""
+        return self._is_held and not self._room.is_kept
 
     def share(self) -> Lease:
         """Return another lease of the same engine, released on its own."""
@@ -154,13 +163,19 @@ class ModelHouse:
             self._expect(room)
             room.is_wanted = True
 
-    async def lease(self, name: str) -> Lease:
+    async def lease(self, name: str, *, waits_for_room: bool = True) -> Lease:
         """Lease a model, loading it first where it must be.
 
         Who waits for a load that fails gets the fallback model, with a warning that says why.
 
+        Args:
+            name: Which; empty: the default one.
+            waits_for_room: False: for whoever may itself hold what is in the way, and can let it go.
+
         Raises:
             RejectedError: If it is not on offer.
+            CrowdedError: If ``waits_for_room`` is False, and the load, which goes on, waits for a model in
+                use to be released, or for another load that does.
             ModelLoadError: If it cannot be loaded and there is no fallback, or that failed as well.
             StoppingError: If the service ends first.
 
@@ -169,7 +184,7 @@ class ModelHouse:
             has not begun, and that nobody else waits for, never does.
         """
         room, asked_at = self._rooms.find(name), time.monotonic()
-        reason = await self._load(room)
+        reason = await self._load(room, waits_for_room=waits_for_room)
         if not reason:
             return Lease(self._rooms, room, (), time.monotonic() - asked_at)
         fallback = self._rooms.find(self._fallback_model) if self._fallback_model else room
@@ -181,7 +196,7 @@ class ModelHouse:
         warning = f"model {room.name} could not be loaded, painted by {fallback.name}: {reason}"
         return Lease(self._rooms, fallback, (warning,), time.monotonic() - asked_at)
 
-    async def _load(self, room: Room) -> str:
+    async def _load(self, room: Room, *, waits_for_room: bool = True) -> str:
         """Wait until a model is loaded; return why it is not, or "".
 
         Whoever calls this takes its lease before anything else is awaited.
@@ -195,6 +210,11 @@ class ModelHouse:
         settled = self._expect(room)
         room.waiters += 1
         try:
+            if not waits_for_room and room.crowded is not None:
+                # Waits, and cancels neither.
+                await asyncio.wait((settled, room.crowded), return_when=asyncio.FIRST_COMPLETED)
+                if not settled.done():
+                    raise CrowdedError
             reason = await asyncio.shield(settled)
         finally:
             room.waiters -= 1

@@ -145,12 +145,15 @@ class Loading:
     async def _is_handed_on(self, room: Room) -> bool:
         """Hand a model on that should be fetched first; tell whether it was."""
         found = await self._in_thread(partial(self._weights.find, room.entry))
-        return self._fetching.offer(room, found)
+        is_handed_on = self._fetching.offer(room, found)
+        self._rooms.note_queued(room, is_queued=not is_handed_on)
+        return is_handed_on
 
     def _queue(self, room: Room, weights: Weights | None) -> None:
         if weights is not None:
             self._fetched[room.name] = weights
         self._waiting.put_nowait(room)
+        self._rooms.note_queued(room, is_queued=True)
 
     @contextmanager
     def _failing(self, room: Room) -> Iterator[None]:
@@ -252,12 +255,15 @@ class Loading:
                 return
             in_use = self._rooms.loaded()
             self._rooms.released.clear()
+            self._rooms.note_crowded(is_crowded=True)
             try:
                 async with asyncio.timeout_at(deadline_at):
                     await self._rooms.released.wait()
             except TimeoutError:
                 names = ", ".join(other.name for other in in_use)
                 raise _NoRoomError(room.name, f"{shortage.reason}, and in use is: {names}") from None
+            finally:
+                self._rooms.note_crowded(is_crowded=False)
 
     async def _find_shortage(self, room: Room, size_bytes: int, is_there: bool) -> _Shortage | None:
         loaded = self._rooms.loaded()

@@ -37,6 +37,8 @@ class Room:
         failed_at: When its last load failed, monotonic seconds.
         lacked_room: Whether it failed because the others were in use.
         settled: Done when the load that runs or is queued has ended: with the reason it failed, or "".
+        is_queued: Whether that load runs or waits for its turn; not while it is fetched.
+        crowded: Of that load: done while it, or the one that it waits for, waits for a model in use.
     """
 
     entry: CatalogueEntry
@@ -51,6 +53,8 @@ class Room:
     failed_at: float = -math.inf
     lacked_room: bool = False
     settled: asyncio.Future[str] | None = None
+    is_queued: bool = False
+    crowded: asyncio.Future[None] | None = None
     weights_found: bool = True
     disk_bytes: int = 0
 
@@ -110,6 +114,7 @@ class Rooms:
         self._rooms = {self.default_model: rooms.pop(self.default_model), **rooms}
         self.on_state: OnState | None = None
         self.released = asyncio.Event()
+        self._is_crowded = False
 
     def accept(self, setting: str, name: str) -> str:
         """Return the name of a model that a setting names.
@@ -148,10 +153,22 @@ class Rooms:
 
     def expect(self, room: Room) -> asyncio.Future[str]:
         """Note that a load of it is to come."""
-        room.settled = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        room.settled, room.crowded = loop.create_future(), loop.create_future()
         room.error, room.lacked_room = "", False
         self._change(room, State.LOADING)
         return room.settled
+
+    def note_queued(self, room: Room, *, is_queued: bool) -> None:
+        """Note that its load waits for its turn, or does not any more because it is fetched first."""
+        room.is_queued = is_queued
+        self._tell_crowded(room)
+
+    def note_crowded(self, *, is_crowded: bool) -> None:
+        """Note that the load that runs waits for a model in use to be released, or does no longer."""
+        self._is_crowded = is_crowded
+        for room in self._rooms.values():
+            self._tell_crowded(room)
 
     def settle(self, room: Room, engine: Engine) -> None:
         """Note that it is loaded."""
@@ -195,8 +212,18 @@ class Rooms:
                 if other.lacked_room:  # Now there may be room for it: no need to wait.
                     other.failed_at = -math.inf
 
+    def _tell_crowded(self, room: Room) -> None:
+        is_crowded = self._is_crowded and room.is_queued
+        if room.crowded is None or room.crowded.done() == is_crowded:
+            return
+        if is_crowded:
+            room.crowded.set_result(None)
+        else:
+            room.crowded = asyncio.get_running_loop().create_future()
+
     def _end_load(self, room: Room, state: State) -> None:
         settled, room.settled, room.is_wanted = room.settled, None, False
+        room.crowded, room.is_queued = None, False
         self._change(room, state)
         if settled is not None and not settled.done():
             settled.set_result(room.error if state is State.FAILED else "")

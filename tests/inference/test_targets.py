@@ -61,8 +61,8 @@ async def test_orders_of_targets_that_are_forgotten_go_as_well(house: ModelHouse
         later = wish(house, revision, at_s=float(revision), transition_s=600.0)
         target = target.then(later, later.order)
 
-    assert [keyframe for keyframe, _ in target.orders] == list(target.work.timeline.keyframes)
-    assert len(target.orders) <= 6
+    assert [aim.keyframe for aim in target.aims] == list(target.work.timeline.keyframes)
+    assert len(target.aims) <= 6
 
 
 async def test_a_model_stands_in_where_another_was_asked_for(house: ModelHouse) -> None:
