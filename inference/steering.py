@@ -185,7 +185,8 @@ class Steering:
         self.drop_pending()
         if not self.course and names:
             self._lost = (names[0], "the picture was closed before it was")
-            self._has_target.set()
+            if not self._steady.locked():  # Else what was painted before may go on: whoever holds it knows.
+                self._has_target.set()
 
     def close(self) -> None:
         """Let every model go."""

@@ -260,6 +260,8 @@ class Loading:
                 async with asyncio.timeout_at(deadline_at):
                     await self._rooms.released.wait()
             except TimeoutError:
+                if self._rooms.idle():  # Released in the last moment.
+                    continue
                 names = ", ".join(other.name for other in in_use)
                 raise _NoRoomError(room.name, f"{shortage.reason}, and in use is: {names}") from None
             finally:

@@ -14,7 +14,7 @@ from inference.engine import Engine, OutOfMemoryError, PaintingFailedError, Reje
 from inference.errors import ConfigurationError, ModelLoadError
 from inference.models import fetching, rooms
 from inference.models.entry import State
-from inference.models.house import house_of
+from inference.models.house import CrowdedError, house_of
 from inference.models.loading import WORKING_BYTES, WORKING_SHARE
 
 
@@ -539,3 +539,54 @@ async def test_a_house_of_ready_engines_needs_no_loading() -> None:
 def test_a_house_needs_a_model() -> None:
     with pytest.raises(ConfigurationError, match="no model to offer"):
         rooms.Rooms([], "")
+
+
+@pytest.mark.parametrize("limit", [{"max_models": 1}, {"max_models": 3, "max_bytes": 10 * GB}])
+async def test_who_does_not_wait_for_room_is_told_that_there_is_none_and_the_load_goes_on(
+    limit: dict[str, int],
+) -> None:
+    loader, weights = FakeLoader(), FakeWeights(6 * GB)
+    loader.sizes = dict.fromkeys("abc", 6 * GB)
+    keeping = open_house(A, B, C, loader=loader, weights=weights, **limit)
+    async with keeping as it, asyncio.TaskGroup() as tasks:
+        lease = await it.house.lease("a")
+        patient = tasks.create_task(it.house.lease("b"))
+        with pytest.raises(CrowdedError):
+            await it.house.lease("b", waits_for_room=False)
+        with pytest.raises(CrowdedError):  # It would have to wait for the other load.
+            await it.house.lease("c", waits_for_room=False)
+        lease.release()
+        (await patient).release()
+
+        (await it.house.lease("c", waits_for_room=False)).release()
+        assert it.loader.loads == ["a", "b", "c"]
+        assert it.house.counts["load_failures"] == 0
+
+
+async def test_a_load_that_needs_no_room_or_is_fetched_first_is_waited_for() -> None:
+    weights = FakeWeights()
+    weights.remote.add("c")
+    weights.fetched.clear()
+    async with open_house(A, B, C, weights=weights, max_models=1) as it, asyncio.TaskGroup() as tasks:
+        lease = await it.house.lease("a", waits_for_room=False)
+        fetched = tasks.create_task(it.house.lease("c", waits_for_room=False))
+        await until(lambda: it.weights.in_use == ["a", "c"])
+        patient = tasks.create_task(it.house.lease("b"))
+        with pytest.raises(CrowdedError):
+            await it.house.lease("b", waits_for_room=False)
+        assert not fetched.done()
+        lease.release()
+        (await patient).release()
+        weights.fetched.set()
+        assert (await fetched).model == C.model
+
+
+async def test_room_that_is_made_in_the_last_moment_is_used() -> None:
+    async with open_house(A, B, max_models=1, room_wait_s=0.0) as it:
+        lease = await it.house.lease("a")
+        with pytest.raises(CrowdedError):
+            await it.house.lease("b", waits_for_room=False)
+        lease.release()
+
+        assert (await it.house.lease("b")).model == B.model
+        assert it.house.counts["load_failures"] == 0
