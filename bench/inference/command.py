@@ -303,4 +303,6 @@ class _Bench:
 
 def _prepare(engine: Engine) -> None:
     for word in engine.prepare():
-        print(f"bench: prepared {word}", file=sys.stderr)
+        # Of a network that is copied in pieces only the last is told.
+        if " of " not in word:
+            print(f"bench: prepared {word}", file=sys.stderr)
