@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bench.arguments import whole
 from bench.machine import describe_in_words, describe_machine
 from bench.sizes import NAMED, Size, read_sizes
 from bench.table import Column, number, render
@@ -278,7 +279,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PLACE,...",
         help=f"of: {', '.join(PROMPTS)}, '{CHANGE}' (default: all)",
     )
-    add("--frames", type=_frames, metavar="N", help="frames of each place and size, 1 to 10000 (default: 60)")
+    add(
+        "--frames",
+        type=whole(1, 10_000),
+        metavar="N",
+        help="frames of each place and size, 1 to 10000 (default: 60)",
+    )
     add("--quick", action="store_true", help="512 only, 5 frames")
     return parser
 
@@ -291,9 +297,3 @@ def _places(text: str) -> list[str]:
                 f"{place!r} is no place; accepted are {', '.join(PROMPTS)}, {CHANGE}"
             )
     return places
-
-
-def _frames(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 10000")
-    return int(text)

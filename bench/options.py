@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.arguments import number, whole
 from bench.figures import FORMS, Case
 from bench.pictures import GRAIN
 from bench.sizes import NAMED, Size, read_sizes
@@ -95,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SIZE,...",
         help=f"of: {', '.join(NAMED)}, WIDTHxHEIGHT in pixels (default: all four)",
     )
-    add("--canvases", type=_whole(1, MAX_CANVASES), default=1, metavar="M", help="canvases (default: 1)")
+    add("--canvases", type=whole(1, MAX_CANVASES), default=1, metavar="M", help="canvases (default: 1)")
     add(
         "--subscribers",
         type=_wholes,
@@ -105,17 +106,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--fps",
-        type=_number(0.5, 60),
+        type=number(0.5, 60),
         default=8.0,
         help="frames per second pushed to each canvas (default: 8)",
     )
-    add(
-        "--seconds", type=_number(0.1, MAX_SECONDS), help="length of a round, seconds, 0.1 to 60 (default: 3)"
-    )
-    add("--rounds", type=_whole(1, 100), help="rounds of each kind, of which medians are told (default: 3)")
+    add("--seconds", type=number(0.1, MAX_SECONDS), help="length of a round, seconds, 0.1 to 60 (default: 3)")
+    add("--rounds", type=whole(1, 100), help="rounds of each kind, of which medians are told (default: 3)")
     add(
         "--grain",
-        type=_number(0, 64),
+        type=number(0, 64),
         default=GRAIN,
         help=f"grain on the pictures, of 255: heavier frames (default: {GRAIN:g})",
     )
@@ -129,30 +128,8 @@ def _usual_subscribers(size: Size) -> tuple[int, ...]:
     return (1, 8) if size.width * size.height >= _SHARED_FROM_PX else (1,)
 
 
-def _number(low: float, high: float) -> Any:
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {low:g} to {high:g}")
-        return value
-
-    return read
-
-
-def _whole(low: int, high: int) -> Any:
-    def read(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
-        return int(text)
-
-    return read
-
-
 def _wholes(text: str) -> tuple[int, ...]:
-    read = _whole(1, MAX_SUBSCRIBERS)
+    read = whole(1, MAX_SUBSCRIBERS)
     return tuple(read(word.strip()) for word in text.split(","))
 
 

@@ -94,6 +94,7 @@ class _Writer:
             Gives up the wait, not the write: `settle` waits for that.
         """
         await self.settle()
+        # In no task group, since that would cancel it; whoever serves the call settles it at the end.
         self._writing = asyncio.create_task(self._context.write(message), name="write")
         await asyncio.shield(self._writing)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
+
+from bench.arguments import number, whole
 
 
 EngineName = Literal["procedural", "tiny", "sdxl-random"]
@@ -99,12 +101,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--acceleration", choices=ACCELERATIONS, default="auto", help="of the network (default: auto)")
     add(
         "--threads",
-        type=_whole(1, 256),
+        type=whole(1, 256),
         metavar="N",
         help="of torch on a CPU (default: 1 for tiny, else as many as torch likes)",
     )
     add("--size", type=_side, metavar="PIXELS", help="of a side (default: 64 for tiny, else 512)")
-    add("--steps", type=_whole(1, 100), default=1, help="of a picture, 1 to 100 (default: 1)")
+    add("--steps", type=whole(1, 100), default=1, help="of a picture, 1 to 100 (default: 1)")
     add(
         "--callers",
         type=_wholes,
@@ -113,15 +115,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
-        "--seconds", type=_number(0.05, MAX_SECONDS), help="of one measurement, 0.05 to 120 (default: 3)"
+        "--seconds", type=number(0.05, MAX_SECONDS), help="of one measurement, 0.05 to 120 (default: 3)"
     )
     length.add_argument(
         "--pictures",
-        type=_whole(1, 100_000),
+        type=whole(1, 100_000),
         metavar="N",
         help="of one measurement, instead of its seconds; batches and callers beyond it are left out",
     )
-    add("--rounds", type=_whole(1, 100), help="of the comparison, each side in turn (default: 5)")
+    add("--rounds", type=whole(1, 100), help="of the comparison, each side in turn (default: 5)")
     add("--quick", action="store_true", help="half a second each, two rounds")
     add(
         "--baseline",
@@ -138,28 +140,6 @@ def _side(text: str) -> int:
     return int(text)
 
 
-def _number(low: float, high: float) -> Callable[[str], float]:
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {low:g} to {high:g}")
-        return value
-
-    return read
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
-        return int(text)
-
-    return read
-
-
 def _wholes(text: str) -> tuple[int, ...]:
-    read = _whole(1, MAX_CALLERS)
+    read = whole(1, MAX_CALLERS)
     return tuple(dict.fromkeys(read(word.strip()) for word in text.split(",")))

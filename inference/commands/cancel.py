@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from inference.commands import EXIT_OK
 from inference.commands.calls import service_at, told_plainly
-from inference.commands.flags import CommandParser, add_address, seconds
+from inference.commands.flags import CommandParser, add_address, add_deadline
 from protos import psyche_inference_v1_pb2 as pb
 
 
@@ -20,9 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("cancel")
     parser.add_argument("request_id", metavar="REQUEST_ID", help="as the request carried it")
     add_address(parser)
-    parser.add_argument(
-        "--deadline", type=seconds, default=10.0, help="seconds, for the answer (default: 10)"
-    )
+    add_deadline(parser)
     flags = parser.read(arguments)
     with (
         service_at(flags.address) as stub,

@@ -74,6 +74,13 @@ def add_address(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_deadline(parser: argparse._ActionsContainer) -> None:
+    """Let a command be told how long a quick answer may take."""
+    parser.add_argument(
+        "--deadline", type=seconds, default=10.0, help="seconds, for the answer (default: 10)"
+    )
+
+
 def default_address() -> str:
     """Return where the service is unless a flag says otherwise."""
     told = os.environ.get(ADDRESS_VARIABLE, "")

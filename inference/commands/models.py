@@ -9,7 +9,7 @@ from google.protobuf.json_format import MessageToDict
 
 from inference.commands import EXIT_OK
 from inference.commands.calls import service_at, told_plainly
-from inference.commands.flags import CommandParser, add_address, seconds
+from inference.commands.flags import CommandParser, add_address, add_deadline
 from protos import psyche_inference_v1_pb2 as pb
 
 
@@ -27,9 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("models")
     parser.add_argument("--json", action="store_true", help="the whole answer for programs")
     add_address(parser)
-    parser.add_argument(
-        "--deadline", type=seconds, default=10.0, help="seconds, for the answer (default: 10)"
-    )
+    add_deadline(parser)
     flags = parser.read(arguments)
     with (
         service_at(flags.address) as stub,
