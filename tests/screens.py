@@ -30,9 +30,10 @@ from yarl import URL
 
 from server.app import make_app
 from server.settings import Settings
-from server.streaming import encoders, wire
+from server.streaming import wire
 from server.streaming.canvas import Canvas
 from server.streaming.frame import EncodedImage
+from server.streaming.images import encoders
 from server.web.keys import PARTS, Parts
 
 

@@ -17,9 +17,9 @@ from PIL import Image
 from server.errors import InvalidError, NotFoundError, PsycheError
 from server.generation.easel import Easel
 from server.generation.job import Job
-from server.streaming import encoders
 from server.streaming.clock import now_ms
 from server.streaming.frame import EncodedImage
+from server.streaming.images import encoders
 
 
 SAMPLES = "samples"

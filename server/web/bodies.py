@@ -10,8 +10,8 @@ import pydantic
 from aiohttp import web
 
 from server.errors import InvalidError, TooBigError, UnsupportedMediaError
-from server.streaming import encoders
 from server.streaming.frame import EncodedImage
+from server.streaming.images import encoders
 from server.streaming.wire import shown
 
 

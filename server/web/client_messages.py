@@ -7,8 +7,9 @@ from typing import Any
 
 from server.errors import ProtocolError
 from server.streaming import wire
-from server.streaming.canvas import Canvas, Subscriber
+from server.streaming.canvas import Canvas
 from server.streaming.clock import now_ms
+from server.streaming.delivery.subscriber import Subscriber
 from server.streaming.frame import FORMATS
 from server.streaming.wire import CloseCode, Form
 

@@ -184,7 +184,7 @@ async def upload_image(request: web.Request) -> web.Response:
 
 
 def _check_decodes(image: EncodedImage) -> None:
-    from server.streaming import encoders
+    from server.streaming.images import encoders
 
     encoders.decode(image.data)
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from server.errors import InvalidError, UnauthorizedError
 from server.streaming.clock import now_ms
-from server.streaming.encoders import JPEG_ENCODER
+from server.streaming.images.encoders import JPEG_ENCODER
 from server.web.access import COOKIE, COOKIE_S
 from server.web.bodies import read_json
 from server.web.keys import PARTS, Parts

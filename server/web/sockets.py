@@ -18,10 +18,11 @@ from aiohttp import WSMsgType, web
 
 from server.errors import InvalidError, ProtocolError, ServerFullError, UnknownCanvasError
 from server.streaming import wire
-from server.streaming.canvas import Canvas, Subscriber
+from server.streaming.canvas import Canvas
 from server.streaming.clock import now_ms
-from server.streaming.flow import DEFAULT_LIMIT
-from server.streaming.mailbox import MailboxClosed, Message
+from server.streaming.delivery.mailbox import MailboxClosed, Message
+from server.streaming.delivery.subscriber import Subscriber
+from server.streaming.flow.control import DEFAULT_LIMIT
 from server.streaming.wire import CloseCode, Form
 from server.web.client_messages import handle_message
 from server.web.keys import PARTS, Parts

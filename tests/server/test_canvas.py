@@ -10,9 +10,9 @@ import pytest
 from images import TINY, encoded
 
 from server.errors import ServerFullError
-from server.streaming import encoders
 from server.streaming.canvas import Canvas, CanvasConfig, Subscriber
 from server.streaming.frame import EncodedImage, Frame
+from server.streaming.images import encoders
 from server.streaming.wire import CloseCode, Form
 
 

@@ -16,7 +16,7 @@ from images import TINY
 from server.errors import ProtocolError
 from server.streaming.canvas import Canvas, CanvasConfig, Subscriber
 from server.streaming.clock import now_ms
-from server.streaming.mailbox import MAX_WAITING_MESSAGES
+from server.streaming.delivery.mailbox import MAX_WAITING_MESSAGES
 from server.streaming.wire import Form
 from server.web.client_messages import handle_message
 

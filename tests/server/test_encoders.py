@@ -17,8 +17,8 @@ from images import gradient, image_file, png_header, saved
 from PIL import Image
 
 from server.errors import InvalidError, PsycheError, TooBigError, UnsupportedMediaError
-from server.streaming import encoders
 from server.streaming.frame import FORMATS
+from server.streaming.images import encoders
 
 
 PICTURE = Image.fromarray(gradient())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.errors import ProtocolError
-from server.streaming.flow import DEFAULT_LIMIT, Window
+from server.streaming.flow.control import DEFAULT_LIMIT, Window
 
 
 def acknowledging(limit: int = DEFAULT_LIMIT) -> Window:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from images import frame_of
 
 from server.errors import ProtocolError
-from server.streaming.flow import DEFAULT_LIMIT, Window
-from server.streaming.mailbox import MAX_WAITING_MESSAGES, Mailbox, MailboxClosed
+from server.streaming.delivery.mailbox import MAX_WAITING_MESSAGES, Mailbox, MailboxClosed
+from server.streaming.flow.control import DEFAULT_LIMIT, Window
 
 
 def acknowledging() -> Mailbox:

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from images import frame_of
 
-from server.streaming.flow import Window
-from server.streaming.mailbox import Mailbox, MailboxClosed
+from server.streaming.delivery.mailbox import Mailbox, MailboxClosed
+from server.streaming.flow.control import Window
 
 
 async def cancelled(mailbox: Mailbox) -> asyncio.Task[None]:

@@ -10,7 +10,7 @@ from images import TINY
 
 from server.errors import ConflictError, InvalidError, ServerFullError, UnknownCanvasError
 from server.streaming.canvas import CanvasConfig
-from server.streaming.mailbox import MailboxClosed
+from server.streaming.delivery.mailbox import MailboxClosed
 from server.streaming.registry import TEMPORARY_S, Registry, check_slug
 from server.streaming.wire import Form
 

@@ -14,9 +14,10 @@ import pytest
 from images import encoded, frame_of
 
 from server.errors import InvalidError
-from server.streaming import encoders, wire
+from server.streaming import wire
 from server.streaming.frame import EncodedImage
-from server.streaming.renditions import Renditions
+from server.streaming.images import encoders
+from server.streaming.tiers.renditions import Renditions
 from server.streaming.wire import Form
 
 
@@ -124,7 +125,7 @@ async def test_large_texts_are_written_in_a_thread_and_packing_is_not(
         threads.append((form, threading.current_thread() is threading.main_thread()))
         return pack(frame, form, tier)  # type: ignore[arg-type] # passed on as it is
 
-    monkeypatch.setattr("server.streaming.renditions.pack_frame", noting)
+    monkeypatch.setattr("server.streaming.tiers.renditions.pack_frame", noting)
     made = Renditions(executor)
     large = frame_of(1, EncodedImage(b"x" * 100_000, "jpeg", 8, 8))
 

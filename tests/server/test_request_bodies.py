@@ -17,8 +17,8 @@ from images import image_file
 
 from server.errors import InvalidError, TooBigError, UnsupportedMediaError
 from server.generation.job import Kind
-from server.streaming import encoders
 from server.streaming.canvas import CanvasConfig
+from server.streaming.images import encoders
 from server.web.bodies import MAX_JSON_BYTES, parse, read_bytes, read_image, read_json
 from server.web.requests import (
     CONFIGURABLE,

@@ -22,9 +22,9 @@ from server.generation.lane import Lane
 from server.generation.picture import PictureOrder
 from server.generation.slides import SAMPLES, folders, load, pictures_in, show_folder, show_samples
 from server.generation.store import ImageShelf
-from server.streaming import encoders
 from server.streaming.canvas import Canvas, CanvasConfig
 from server.streaming.frame import Frame
+from server.streaming.images import encoders
 from server.streaming.wire import Form
 
 

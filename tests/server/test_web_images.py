@@ -15,10 +15,10 @@ from fakes import FakeEngine
 from PIL import Image
 from screens import SOON_S, Site, image, running_site
 
-from server.streaming import encoders
 from server.streaming.clock import now_ms
-from server.streaming.encoders import MAX_IMAGE_BYTES
 from server.streaming.frame import MEDIA_TYPES
+from server.streaming.images import encoders
+from server.streaming.images.encoders import MAX_IMAGE_BYTES
 
 
 def huge_png() -> bytes:

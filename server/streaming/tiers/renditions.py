@@ -13,8 +13,8 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import TypeVar
 
-from server.streaming import encoders
 from server.streaming.frame import EncodedImage, Frame
+from server.streaming.images import encoders
 from server.streaming.wire import Form, pack_frame
 
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from server.streaming.flow import Window
+from server.streaming.flow.control import Window
 from server.streaming.frame import Frame
 
 

@@ -1,0 +1,1 @@
+"""Image files: encoding, decoding, judging, and what of them travels."""

@@ -1,0 +1,1 @@
+"""Scale, format and quality: what each screen gets of a frame, encoded once for all who get the same."""
