@@ -58,9 +58,9 @@ $(VENV)/.run: $(SOURCES) | $(VENV)/bin/python
 $(VENV)/.test: $(SOURCES) | $(VENV)/bin/python
 	@echo "Setting up $(VENV) with the test tools ..."
 ifeq ($(TORCH),1)
-	@$(PIP) --editable '.[test,diffusion]'
+	@$(PIP) --editable '.[test,bench,diffusion]'
 else
-	@$(PIP) --editable '.[test]'
+	@$(PIP) --editable '.[test,bench]'
 endif
 	@touch $@ $(VENV)/.run
 

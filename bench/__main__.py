@@ -15,6 +15,11 @@ from bench.errors import BenchError
 # Each module has `run(arguments)`. Imported when asked for: one bench must not load another's libraries.
 BENCHES = {
     "streaming": "bench.streaming",
+    "fanout": "bench.fanout",
+    "age": "bench.age",
+    "isolation": "bench.isolation",
+    "tiers": "bench.tiers",
+    "scale": "bench.scale",
     "engine": "bench.engine",
     "inference": "bench.inference.command",
 }

@@ -79,7 +79,7 @@ async def own_server(*, canvases: int, subscribers: int) -> AsyncIterator[Target
         ) as child:
             url = await _started(child, address, lines)
             async with _session(None) as session:
-                read_cpu_s, clock = _process_clock(child.pid)
+                read_cpu_s, clock = process_clock(child.pid)
                 yield Target(url, None, session, read_cpu_s, clock)
 
 
@@ -164,7 +164,7 @@ def _session(token: str | None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=REQUEST_S))
 
 
-def _process_clock(pid: int) -> tuple[Callable[[], Awaitable[float]], str]:
+def process_clock(pid: int) -> tuple[Callable[[], Awaitable[float]], str]:
     """Choose how the CPU time of a process is read; all of its threads, ended ones too."""
     if platform.system() == "Linux":
         # The number that glibc's clock_getcpuclockid(3) gives: nanoseconds, where /proc counts ticks

@@ -30,7 +30,7 @@ from server.settings import EMBEDDED, Settings
 from server.streaming.canvas import Canvas, CanvasConfig
 from server.streaming.registry import Registry
 from server.streaming.wire import CloseCode
-from server.web import canvases, compatibility, jobs, operation, pages
+from server.web import canvases, compatibility, frames, ingest, jobs, mjpeg, operation, pages, snapshot
 from server.web.access import Access
 from server.web.events import events_socket
 from server.web.idempotency import RepeatGuard
@@ -43,8 +43,6 @@ from server.web.sockets import canvas_socket
 
 log = structlog.get_logger(__name__)
 
-# Encoding and decoding; more threads than cores would only take turns.
-ENCODER_THREADS = 2
 # How often canvases that only a screen has named are looked at, seconds.
 SWEEP_S = 5.0
 # How long the inference child may take to say that it serves, seconds.
@@ -54,7 +52,7 @@ PROBE_S = 1.0
 def make_app(settings: Settings) -> web.Application:
     """Make the application; nothing is started before it runs."""
     app = web.Application(middlewares=[answer])
-    for routes in (pages, canvases, jobs, compatibility, operation):
+    for routes in (pages, canvases, frames, ingest, snapshot, mjpeg, jobs, compatibility, operation):
         app.add_routes(routes.routes)
     app.router.add_get("/ws", events_socket)
     app.router.add_get("/ws/{slug}", canvas_socket)
@@ -68,7 +66,7 @@ def make_app(settings: Settings) -> web.Application:
 async def _parts(app: web.Application, settings: Settings) -> AsyncIterator[None]:
     """Make the parts, run their tasks beside the server, and end them after it."""
     with contextlib.ExitStack() as resources:
-        executor = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encoder")
+        executor = ThreadPoolExecutor(settings.encoder_threads, thread_name_prefix="encoder")
         resources.callback(executor.shutdown, wait=True, cancel_futures=True)
         is_embedded = settings.inference == EMBEDDED
         address = resources.enter_context(private_address()) if is_embedded else settings.inference
@@ -85,6 +83,8 @@ async def _parts(app: web.Application, settings: Settings) -> AsyncIterator[None
                     tasks.create_task(parts.desk.run(), name="desk"),
                     tasks.create_task(_sweep(parts.registry), name="sweeper"),
                     tasks.create_task(log_resources(parts.registry, parts.resources), name="resources"),
+                    tasks.create_task(parts.lag.watch(), name="loop-lag"),
+                    tasks.create_task(parts.tally.tell(), name="tally"),
                 ]
                 if child:
                     running.append(tasks.create_task(child.run(), name="inference-child"))
@@ -103,6 +103,7 @@ def _assemble(
     registry = Registry(
         default=CanvasConfig(width=settings.width, height=settings.height, fps=settings.fps),
         executor=executor,
+        tiers=settings.tiers,
         max_canvases=settings.max_canvases,
         max_subscribers=settings.max_subscribers,
     )

@@ -24,6 +24,7 @@ from pydantic_settings import (
 
 from server.errors import ConfigurationError
 from server.streaming.registry import SLUG
+from server.streaming.tiers.tier import DEFAULT_TIERS, Tier, parse_tiers
 
 
 EMBEDDED = "embedded"
@@ -97,6 +98,14 @@ class Settings(BaseSettings):
         le=10_000,
         description="Jobs that may wait for each canvas.",
     )
+    tiers: Annotated[tuple[Tier, ...], NoDecode] = Field(
+        parse_tiers(DEFAULT_TIERS),
+        description="What frames are encoded as, with commas: 'original', and format-percent-quality such as "
+        "jpeg-50-85 (jpeg or webp, 12.5 to 100 percent of each side, quality 1 to 100).",
+    )
+    encoder_threads: int = Field(
+        2, ge=1, le=64, description="Threads that encode frames, beside the one that serves; 1 to 64."
+    )
     send_deadline_s: float = Field(
         120.0,
         gt=0,
@@ -151,6 +160,13 @@ class Settings(BaseSettings):
             if isinstance(value, str)
             else value
         )
+
+    @field_validator("tiers", mode="before")
+    @classmethod
+    def _parse_tiers(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            value = ",".join(tier.name if isinstance(tier, Tier) else str(tier) for tier in value)
+        return parse_tiers(value) if isinstance(value, str) else value
 
     @field_validator("token", mode="before")
     @classmethod

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Generator
 
 import pytest
 from chromium import find_chromium
+from ffmpeg import find_ffmpeg
 
 
 SKIPPED = pytest.StashKey[list[str]]()
@@ -42,6 +43,8 @@ def missing_for(item: pytest.Item) -> str | None:
     """Return what a test needs and is not there, or None."""
     if item.get_closest_marker("browser") and find_chromium() is None:
         return "no Chromium: install it, or set PSYCHE_CHROMIUM=/path/to/it"
+    if item.get_closest_marker("ffmpeg") and find_ffmpeg() is None:
+        return "no ffmpeg: install it, or set PSYCHE_FFMPEG=/path/to/it"
     if item.get_closest_marker("diffusion"):
         missing = [name for name in ("torch", "diffusers") if importlib.util.find_spec(name) is None]
         if missing:

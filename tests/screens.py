@@ -144,6 +144,7 @@ class Site:
             protocols=protocols,
             # Answered below: a connection that is gone by then must not hide its close code.
             autoclose=False,
+            autoping=False,
             **options,
         )
         try:
@@ -174,7 +175,10 @@ class Screen:
             ConnectionError: If the connection is over; `ws.close_code` tells why.
         """
         async with asyncio.timeout(SOON_S):
-            message = await self.ws.receive()
+            while (message := await self.ws.receive()).type in (WSMsgType.PING, WSMsgType.PONG):
+                if message.type is WSMsgType.PING:
+                    with contextlib.suppress(ConnectionError):
+                        await self.ws.pong(message.data)
         if message.type is WSMsgType.BINARY:
             return msgpack.unpackb(message.data)
         if message.type is WSMsgType.TEXT:
@@ -263,7 +267,27 @@ class RawScreen:
         return screen
 
     async def receive(self) -> tuple[int, bytes]:
-        """Return the next message: its opcode and payload.
+        """Return the next message: its opcode and payload, put together from its fragments.
+
+        Pings and pongs before it and between its fragments are passed over.
+
+        Raises:
+            ConnectionError: If the connection is over.
+        """
+        kind, message = 0, b""
+        while True:
+            is_last, opcode, payload = await self.receive_part()
+            if opcode in (WSMsgType.PING, WSMsgType.PONG):
+                continue
+            if opcode == WSMsgType.CLOSE:
+                return opcode, payload
+            assert (opcode == WSMsgType.CONTINUATION) == bool(kind), f"opcode {opcode} after {kind}"
+            kind, message = kind or opcode, message + payload
+            if is_last:
+                return kind, message
+
+    async def receive_part(self) -> tuple[bool, int, bytes]:
+        """Return the next WebSocket frame: whether it is the last of its message, opcode, payload.
 
         Raises:
             ConnectionError: If the connection is over.
@@ -274,7 +298,7 @@ class RawScreen:
                 (length,) = struct.unpack(">H", await self._take(2))
             elif length == 127:
                 (length,) = struct.unpack(">Q", await self._take(8))
-            return first & 0x0F, await self._take(length)
+            return first & 0x80 != 0, first & 0x0F, await self._take(length)
 
     async def frame(self) -> dict[str, Any]:
         """Return the next frame."""
@@ -286,10 +310,14 @@ class RawScreen:
                 return message
 
     async def send(self, type_: str, **fields: Any) -> None:
-        """Send a message; a mask of zeros is a mask, too."""
-        payload = msgpack.packb({"type": type_, **fields})
+        """Send a message."""
+        await self.send_part(WSMsgType.BINARY, msgpack.packb({"type": type_, **fields}))
+
+    async def send_part(self, opcode: int, payload: bytes) -> None:
+        """Send a small WebSocket frame; a mask of zeros is a mask, too."""
         assert len(payload) < 126
-        await self._loop.sock_sendall(self.sock, bytes([0x82, 0x80 | len(payload), 0, 0, 0, 0]) + payload)
+        head = bytes([0x80 | opcode, 0x80 | len(payload), 0, 0, 0, 0])
+        await self._loop.sock_sendall(self.sock, head + payload)
 
     def vanish(self) -> None:
         """End the connection as a crash does: by a reset."""

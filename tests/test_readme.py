@@ -12,6 +12,7 @@ from inference.models.catalogue import built_in
 from inference.settings import Settings as InferenceSettings
 from server import errors
 from server.app import make_app
+from server.metrics import CATALOGUE
 from server.settings import Settings
 from server.streaming.wire import CloseCode
 
@@ -19,6 +20,7 @@ from server.streaming.wire import CloseCode
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 INFERENCE_README = (ROOT / "inference/README.md").read_text()
+STREAMING_README = (ROOT / "server/streaming/README.md").read_text()
 GOLDEN = json.loads((ROOT / "tests/golden/index.json").read_text())
 
 
@@ -79,3 +81,12 @@ def test_every_metric_that_is_counted_is_told() -> None:
     assert own
     for name in own:
         assert f"`{name.removeprefix('psyche_inference_')}" in INFERENCE_README, name
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_metric_of_the_server_is_told(name: str) -> None:
+    about = CATALOGUE[name]
+    full = f"{name}_total" if about.is_counter else name
+    labels = ", ".join(f"`{label}`" for label in about.labels) or "–"
+
+    assert f"| `{full}` | {labels} | {about.text.rstrip('.')} |" in STREAMING_README

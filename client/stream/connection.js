@@ -6,7 +6,7 @@
  * sequences begin anew with each, and the server refuses a number that it has not sent.
  */
 
-import { Clock } from './clock.js';
+import { TimeExchange } from './exchange.js';
 import { NO_SUCH_CANVAS, POLICY, ReconnectingSocket } from './socket.js';
 import { SUB_PROTOCOL, WireError, decodeMessage, encodeMessage } from './wire.js';
 
@@ -25,6 +25,7 @@ import { SUB_PROTOCOL, WireError, decodeMessage, encodeMessage } from './wire.js
  * @property {import('./wire.js').Size} viewport The picture's place, in device pixels.
  * @property {string[]} formats
  * @property {boolean} visible
+ * @property {number} [max_fps] At most so many frames a second; 0: none, the screen is paused.
  */
 
 /**
@@ -38,21 +39,20 @@ import { SUB_PROTOCOL, WireError, decodeMessage, encodeMessage } from './wire.js
 
 /**
  * @typedef {object} Session
- * @property {number} acknowledged The highest acknowledged sequence; -1 before the first.
+ * @property {number} received How many frames came in it.
+ * @property {number} acknowledged The latest acknowledged one of them, by its number in the order of receipt.
+ * @property {number} presented The latest of them that was told to be presented.
  */
 
 // A window that is dragged changes its size with every frame; the server needs the last one only.
 const RESIZE_DEBOUNCE_MS = 200;
-
-// The first exchanges follow each other at once: an offset is wanted with the first frames.
-const QUICK_SAMPLES = 3;
 
 export class Connection {
     #handlers;
     #viewer;
     #environment;
     #socket;
-    #clock = new Clock();
+    #time;
     /** @type {Session | null} */
     #session = null;
     /** @type {any} */
@@ -68,6 +68,7 @@ export class Connection {
         this.#viewer = viewer;
         this.#handlers = handlers;
         this.#environment = environment;
+        this.#time = new TimeExchange(environment, (question) => this.#send(question));
         this.#socket = new ReconnectingSocket(
             url,
             [SUB_PROTOCOL],
@@ -75,7 +76,7 @@ export class Connection {
                 // The server speaks first.
                 onOpen: () => {},
                 onMessage: (data) => this.#take(data),
-                onTick: () => this.#askTime(),
+                onTick: () => this.#time.tick(),
                 onDown: () => this.#down(),
                 onEnd: (code) => handlers.onEnd(code),
             },
@@ -89,8 +90,14 @@ export class Connection {
 
     close() {
         this.#environment.clearTimer(this.#resizeTimer);
+        this.#time.stop();
         this.#session = null;
         this.#socket.close();
+    }
+
+    /** What to add to this browser's clock to get the server's, in milliseconds; null where it is not known yet. */
+    get offsetMs() {
+        return this.#time.offsetMs;
     }
 
     /**
@@ -117,6 +124,9 @@ export class Connection {
         if (visible !== this.#viewer.visible) {
             this.#viewer = { ...this.#viewer, visible };
             this.#sendReady();
+            if (visible && this.#session !== null) {
+                this.#time.hurry();
+            }
         }
     }
 
@@ -148,7 +158,7 @@ export class Connection {
                 this.#handlers.onStatus(message);
                 break;
             case 'time':
-                this.#takeTime(message);
+                this.#time.take(message);
                 break;
             case 'bye':
                 if (!message.reconnect) {
@@ -160,10 +170,9 @@ export class Connection {
 
     /** @param {import('./wire.js').Hello} hello */
     #begin(hello) {
-        this.#session = { acknowledged: -1 };
-        this.#clock.reset();
+        this.#session = { received: 0, acknowledged: 0, presented: 0 };
         this.#sendReady();
-        this.#askTime();
+        this.#time.begin();
         this.#handlers.onHello(hello);
     }
 
@@ -174,33 +183,29 @@ export class Connection {
             throw new WireError('a frame came before hello');
         }
         this.#socket.proven();
-        this.#handlers.onFrame(frame, (timings) => this.#acknowledge(session, frame.sequence, timings));
+        session.received += 1;
+        const { received } = session;
+        this.#handlers.onFrame(frame, (timings) => this.#acknowledge(session, received, frame.sequence, timings));
     }
 
     /**
      * @param {Session} session
+     * @param {number} received The frame's number in the order of receipt.
      * @param {number} sequence
      * @param {Timings} timings
      */
-    #acknowledge(session, sequence, timings) {
-        // Cumulative: a lower one says nothing new.
-        if (session !== this.#session || sequence <= session.acknowledged) {
+    #acknowledge(session, received, sequence, timings) {
+        // Cumulative: an earlier one says nothing new, unless it was presented since. The same sequence in a
+        // better tier is a later one.
+        const isPresented = timings.presented_ms !== undefined && received > session.presented;
+        if (session !== this.#session || (received <= session.acknowledged && !isPresented)) {
             return;
         }
-        session.acknowledged = sequence;
-        this.#send({ type: 'ack', sequence, ...timings, ...this.#clock.best });
-    }
-
-    #askTime() {
-        this.#send(this.#clock.ask(this.#environment.nowMs()));
-    }
-
-    /** @param {import('./wire.js').Time} answer */
-    #takeTime(answer) {
-        this.#clock.take(answer, this.#environment.nowMs());
-        if (this.#clock.count < QUICK_SAMPLES) {
-            this.#askTime();
+        session.acknowledged = Math.max(received, session.acknowledged);
+        if (isPresented) {
+            session.presented = received;
         }
+        this.#send({ type: 'ack', sequence, ...timings, ...this.#time.best });
     }
 
     #sendReady() {
@@ -216,6 +221,7 @@ export class Connection {
     }
 
     #down() {
+        this.#time.stop();
         this.#session = null;
         this.#handlers.onDown();
     }

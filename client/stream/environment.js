@@ -10,10 +10,14 @@
  * @property {(handle: any) => void} clearTimer
  * @property {() => number} random From 0 to 1, without 1.
  * @property {() => number} nowMs Unix milliseconds that never jump while the page lives.
- * @property {(callback: () => void) => void} requestFrame Calls once before the next paint; never while hidden.
+ * @property {(callback: () => void) => void} requestFrame Calls once before the next paint, however late that is.
  * @property {(callback: () => void) => void} afterFrame Called in a frame: calls once that frame is on its way.
  * @property {(image: Blob) => Promise<ImageBitmap>} createImageBitmap
  */
+
+// The slowest screen refreshes every 42 ms. A browser that draws no frames for this long takes the page for hidden,
+// rightly or not: OBS shows some that it says are hidden. What is drawn then is drawn for whoever looks.
+const FRAME_PATIENCE_MS = 500;
 
 /**
  * The browser's own. Each is wrapped: called as a method of another object, they refuse.
@@ -27,7 +31,13 @@ export const browser = {
     random: () => Math.random(),
     nowMs: () => performance.timeOrigin + performance.now(),
     requestFrame: (callback) => {
-        requestAnimationFrame(callback);
+        const go = () => {
+            cancelAnimationFrame(frame);
+            clearTimeout(timer);
+            callback();
+        };
+        const frame = requestAnimationFrame(go);
+        const timer = setTimeout(go, FRAME_PATIENCE_MS);
     },
     // A frame's style, layout and raster are one task with its callbacks: the next task comes after.
     afterFrame: (callback) => {

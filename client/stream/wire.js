@@ -39,7 +39,11 @@ export const SUB_PROTOCOL = 'psyche.v1.msgpack';
  * @property {'jpeg' | 'webp' | 'png'} format
  * @property {number} width Pixels.
  * @property {number} height Pixels.
+ * @property {string} [tier] Scale, format and quality that the server chose for this screen; the same sequence
+ *     may come again in a better one.
  * @property {string | null} [job]
+ * @property {Record<string, number>} [stages] When it was painted, published and encoded, on the server's clock.
+ * @property {number | null} [present_at_ms] When every screen shows it, on the server's clock; absent: at once.
  * @property {Uint8Array<ArrayBuffer>} image The encoded image: a view of the message, not a copy.
  */
 
@@ -86,6 +90,8 @@ const isBytes = (value) => value instanceof Uint8Array;
 const isMap = (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !isBytes(value);
 /** @type {(value: any) => boolean} */
 const isFormat = (value) => value === 'jpeg' || value === 'webp' || value === 'png';
+/** @type {(isValid: (value: any) => boolean) => (value: any) => boolean} */
+const optional = (isValid) => (value) => value === undefined || value === null || isValid(value);
 /** @type {(value: any) => boolean} */
 const isCanvas = (value) =>
     isMap(value) && isString(value.slug) && isLength(value.width) && isLength(value.height);
@@ -105,6 +111,9 @@ const RELIED_ON = new Map([
             ['format', isFormat],
             ['width', isLength],
             ['height', isLength],
+            ['tier', optional(isString)],
+            ['stages', optional(isMap)],
+            ['present_at_ms', optional(isNumber)],
             ['image', isBytes],
         ],
     ],

@@ -17,6 +17,9 @@
 // Scaled renditions round their sides: within this, a picture fills its place and nobody can tell.
 const ASPECT_TOLERANCE = 0.005;
 
+// One pixel of a picture fifty pixels wide: a smaller one says too little of its shape.
+const MAX_ROUNDING = 0.02;
+
 /**
  * The largest size of a picture's aspect ratio within a place.
  *
@@ -36,6 +39,19 @@ export function contain(picture, place) {
 }
 
 /**
+ * Tell whether two pictures have one shape, as renditions of one picture have: their sides are rounded, and
+ * hanging each one anew would ask the server for another size.
+ *
+ * @param {Size} one
+ * @param {Size} other
+ */
+export function isSameShape(one, other) {
+    const difference = Math.abs(one.width * other.height - other.width * one.height);
+    const roundingPx = Math.max(one.width, one.height, other.width, other.height);
+    return difference <= Math.min(roundingPx, MAX_ROUNDING * other.width * one.height);
+}
+
+/**
  * Hang pictures in the grid that shows the greatest total area of them.
  *
  * Every picture gets a cell of the same size; rows and pictures then move together, so that one gap
@@ -44,9 +60,12 @@ export function contain(picture, place) {
  * @param {Size[]} pictures Their sizes; only the aspect ratios matter.
  * @param {Size} wall
  * @param {number} gap Between neighbours.
- * @returns {Rectangle[]} One per picture, in their order.
+ * @returns {Rectangle[]} One per picture, in their order; without an area where the wall has none.
  */
 export function hang(pictures, wall, gap) {
+    if (wall.width <= 0 || wall.height <= 0) {
+        return pictures.map(() => ({ x: 0, y: 0, width: 0, height: 0 }));
+    }
     let best = { area: -1, rows: /** @type {Size[][]} */ ([]) };
     for (let columns = 1; columns <= pictures.length; columns += 1) {
         const rowCount = Math.ceil(pictures.length / columns);

@@ -8,8 +8,9 @@
 import { Decoder } from '../stream/decoder.js';
 import { browser } from '../stream/environment.js';
 import { Roster } from './roster.js';
-import { selectedSlugs, socketUrl } from './selection.js';
+import { screenOptions, selectedSlugs, socketUrl } from './selection.js';
 import { Tile } from './tile.js';
+import { watchSight } from './visibility.js';
 import { Wall } from './wall.js';
 
 const root = /** @type {HTMLElement} */ (document.getElementById('wall'));
@@ -44,17 +45,20 @@ async function main() {
     if (selection?.length === 1) {
         document.title = `${selection[0]} · Psyche`;
     }
+    const { isAlwaysVisible, maxFps } = screenOptions(location);
+    const isVisible = () => isAlwaysVisible || !document.hidden;
     const services = {
         environment: browser,
         decoder,
         formats: await decoder.formats(),
         streamUrl: (/** @type {string} */ slug) => socketUrl(`/ws/${slug}`, location.href),
-        isVisible: !document.hidden,
+        maxFps,
+        watchSight: isAlwaysVisible ? () => () => {} : watchSight,
         onShape: () => wall.arrange(),
     };
     const wall = new Wall(
         selection,
-        (slug, shape) => new Tile(slug, shape, root, { ...services, isVisible: !document.hidden }),
+        (slug, shape) => new Tile(slug, shape, root, { ...services, isVisible: isVisible() }),
         (count) => root.classList.toggle('is-empty', count === 0),
     );
     watchSize(() => {
@@ -64,7 +68,7 @@ async function main() {
             ratio,
         );
     });
-    document.addEventListener('visibilitychange', () => wall.setVisible(!document.hidden));
+    document.addEventListener('visibilitychange', () => wall.setVisible(isVisible()));
     const roster = new Roster(
         { list: '/canvases', events: socketUrl('/ws', location.href) },
         (canvases) => wall.update(canvases),

@@ -1,4 +1,4 @@
-/** Which canvases a page shows, from its address. */
+/** What a page shows and how, from its address. */
 
 // As the server has it: anything else it refuses before the upgrade, which a page cannot tell from a lost network.
 const SLUG = /^[a-z0-9][a-z0-9-]{0,63}$/;
@@ -18,6 +18,26 @@ export function selectedSlugs({ pathname, search }) {
     }
     const slugs = listed.split(',').map((slug) => slug.trim());
     return [...new Set(slugs.filter((slug) => SLUG.test(slug)))];
+}
+
+/**
+ * @typedef {object} ScreenOptions
+ * @property {boolean} isAlwaysVisible `?always=1`: whatever the browser says, somebody looks. OBS and other
+ *     compositors show pages that their browser takes for hidden.
+ * @property {number} [maxFps] `?max_fps=`: this screen wants at most so many frames a second; 0: it is paused.
+ */
+
+/**
+ * @param {{ search: string }} address
+ * @returns {ScreenOptions}
+ */
+export function screenOptions({ search }) {
+    const query = new URLSearchParams(search);
+    const maxFps = Number.parseFloat(query.get('max_fps') ?? '');
+    return {
+        isAlwaysVisible: ['1', 'true'].includes(query.get('always') ?? ''),
+        maxFps: maxFps >= 0 ? maxFps : undefined,
+    };
 }
 
 /**

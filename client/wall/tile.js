@@ -2,15 +2,20 @@
  * One canvas on the wall: its elements, its connection and its painter.
  *
  * For tests and for a person with the developer tools, the `<canvas>` says in its data attributes
- * what it shows: `slug`, `sequence`, `job` and `timestamp-ms` of the last frame, `painted` and
- * `corrupt` frames since the page was loaded; its parent says the canvas's `state`.
+ * what it shows: `slug`, `sequence`, `job`, `tier` and `timestamp-ms` of the last frame, `presented-ms`
+ * (when it was on its way to the screen, on the server's clock) and `age-ms` (how old it was then),
+ * `painted` and `corrupt` frames since the page was loaded; its parent says the canvas's `state`. For
+ * each frame that was presented, the `<canvas>` sends a `psyche:presented` event that bubbles and says
+ * the same in its `detail`: `slug`, `sequence`, `tier`, `timestamp_ms`, `present_at_ms`, `presented_ms`
+ * (null while the server's clock is not known yet).
  */
 
 import { Connection } from '../stream/connection.js';
 import { Painter } from '../stream/painter.js';
 import { NO_SUCH_CANVAS } from '../stream/socket.js';
-import { contain } from './layout.js';
+import { contain, isSameShape } from './layout.js';
 import { timeOfDay } from './timestamp.js';
+import { Visibility } from './visibility.js';
 
 /**
  * @typedef {object} TileServices What all tiles of a page share.
@@ -19,6 +24,8 @@ import { timeOfDay } from './timestamp.js';
  * @property {string[]} formats
  * @property {(slug: string) => string} streamUrl
  * @property {boolean} isVisible Of the page, at the start.
+ * @property {number} [maxFps] At most so many frames a second; 0: none.
+ * @property {(element: Element, onSight: (isInSight: boolean) => void) => () => void} watchSight
  * @property {() => void} onShape Called when a tile has learned its canvas's size.
  */
 
@@ -43,6 +50,8 @@ export class Tile {
     #surface;
     #painter;
     #connection;
+    #visibility;
+    #unwatchSight;
 
     /**
      * @param {string} slug
@@ -61,7 +70,14 @@ export class Tile {
         );
         this.#painter = this.#makePainter();
         this.#connection = this.#makeConnection();
-        this.setVisible(services.isVisible);
+        this.#visibility = new Visibility(services.environment, services.isVisible, (isVisible) => {
+            this.#painter.setVisible(isVisible);
+            this.#connection.setVisible(isVisible);
+        });
+        this.#painter.setVisible(services.isVisible);
+        this.#unwatchSight = services.watchSight(this.#elements.tile, (isInSight) => {
+            this.#visibility.note('sight', isInSight);
+        });
         this.#connection.open();
     }
 
@@ -96,16 +112,19 @@ export class Tile {
         this.#place = place;
         this.#pixelRatio = pixelRatio;
         this.#arrange();
+        // After the size, so that whoever appears says in one message how large it is.
+        this.#visibility.note('area', hasArea(place));
         this.#painter.repaint();
     }
 
-    /** @param {boolean} isVisible */
+    /** @param {boolean} isVisible Whether the page is. */
     setVisible(isVisible) {
-        this.#painter.setVisible(isVisible);
-        this.#connection.setVisible(isVisible);
+        this.#visibility.note('page', isVisible);
     }
 
     close() {
+        this.#unwatchSight();
+        this.#visibility.close();
         this.#connection.close();
         this.#painter.close();
         this.#elements.tile.remove();
@@ -115,7 +134,9 @@ export class Tile {
         const { decoder, environment } = this.#services;
         return new Painter(decoder, environment, {
             draw: (bitmap) => this.#draw(bitmap),
-            onPresented: (frame) => this.#label(frame),
+            onDrawn: (frame) => this.#label(frame),
+            onPresented: (frame, presentedMs) => this.#tellPresented(frame, presentedMs),
+            offsetMs: () => this.#connection.offsetMs,
             onCorrupt: () => {
                 this.#corrupt += 1;
                 this.#elements.canvas.dataset.corrupt = String(this.#corrupt);
@@ -124,10 +145,10 @@ export class Tile {
     }
 
     #makeConnection() {
-        const { environment, formats, streamUrl } = this.#services;
+        const { environment, formats, isVisible, maxFps, streamUrl } = this.#services;
         return new Connection(
             streamUrl(this.slug),
-            { viewport: this.#box, formats, visible: true },
+            { viewport: this.#box, formats, visible: isVisible, max_fps: maxFps },
             {
                 onHello: (hello) => this.#greet(hello),
                 onFrame: (frame, acknowledge) => this.#painter.offer(frame, acknowledge),
@@ -170,8 +191,9 @@ export class Tile {
     #draw(bitmap) {
         // The bitmap's own: a photograph that was taken upright lies on its side in the file.
         const { width, height } = bitmap;
-        if (this.#picture?.width !== width || this.#picture.height !== height) {
-            this.#picture = { width, height };
+        if (this.#picture === null || !isSameShape(this.#picture, bitmap)) {
+            // A rendition's sides are rounded: the canvas's own say its shape better.
+            this.#picture = isSameShape(this.#shape, bitmap) ? this.#shape : { width, height };
             this.#arrange();
         }
         const { canvas } = this.#elements;
@@ -192,9 +214,27 @@ export class Tile {
         Object.assign(this.#elements.canvas.dataset, {
             sequence: frame.sequence,
             job: frame.job ?? '',
+            tier: frame.tier ?? '',
             timestampMs: frame.timestamp_ms,
             painted: this.#painted,
         });
+    }
+
+    /**
+     * @param {import('../stream/wire.js').Frame} frame
+     * @param {number} presentedMs On this browser's clock.
+     */
+    #tellPresented(frame, presentedMs) {
+        const { canvas } = this.#elements;
+        const offsetMs = this.#connection.offsetMs;
+        const presented_ms = offsetMs === null ? null : presentedMs + offsetMs;
+        if (presented_ms !== null) {
+            canvas.dataset.presentedMs = presented_ms.toFixed(1);
+            canvas.dataset.ageMs = (presented_ms - frame.timestamp_ms).toFixed(1);
+        }
+        const { sequence, tier, timestamp_ms, present_at_ms } = frame;
+        const detail = { slug: this.slug, sequence, tier, timestamp_ms, present_at_ms, presented_ms };
+        canvas.dispatchEvent(new CustomEvent('psyche:presented', { bubbles: true, detail }));
     }
 
     /** Fit the tile to its picture, on whole device pixels. */
@@ -208,7 +248,9 @@ export class Tile {
         tile.style.width = cssPx(this.#box.width);
         tile.style.height = cssPx(this.#box.height);
         this.#mark('is-narrow', this.#box.width / this.#pixelRatio < NARROW_PX);
-        this.#connection.resize(this.#box);
+        if (hasArea(place)) {
+            this.#connection.resize(this.#box);
+        }
     }
 
     /**
@@ -218,6 +260,11 @@ export class Tile {
     #mark(name, isSet) {
         this.#elements.tile.classList.toggle(name, isSet);
     }
+}
+
+/** @param {import('../stream/wire.js').Size} size */
+function hasArea({ width, height }) {
+    return width > 0 && height > 0;
 }
 
 /** @param {string} slug */

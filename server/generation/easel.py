@@ -80,10 +80,6 @@ class Easel:
             timestamp_ms=picture.finished_ms,
             job=job_id,
             final=final,
-            stages={
-                "painted": picture.finished_ms,
-                "encoded": picture.finished_ms + picture.metadata.encoded_for_ms,
-            },
         )
 
     def keep(self, job: Job, picture: Picture) -> None:

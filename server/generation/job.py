@@ -8,6 +8,7 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from server.generation.feed import Feed
 from server.generation.picture import PictureOrder
 from server.streaming.clock import now_ms
 
@@ -70,6 +71,7 @@ class Job:
     transition_s: float = 0.0  # from what is painted now, seconds
     folder: str | None = None  # of a playlist
     loop: bool = False
+    feed: Feed | None = None  # of an ingest: where its pictures come from
     warnings: list[str] = field(default_factory=list)
     passing_warnings: tuple[str, ...] = ()  # of the newest live frame; the next one may have none
     loading: str | None = None  # the model that is waited for
@@ -141,6 +143,7 @@ class Job:
         self.ends_ms = self.ended_ms
         # What it was painted from may be megabytes, and jobs are remembered for long.
         self.order = replace(self.order, source=None, mask=None)
+        self.feed = None
         self.ended.set()
 
     def to_json(self, position: int | None = None) -> dict[str, Any]:

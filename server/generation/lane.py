@@ -2,7 +2,7 @@
 
 Pure state but for the event that wakes its producer. The rules:
 
-- A job that asks for `now` ends a running one that goes on for ever (live, playlist, test) and is
+- A job that asks for `now` ends a running one that goes on for ever (live, playlist, ingest, test) and is
   done before all that wait. A running job that ends by itself (once, variations) runs to its end.
 - A job that asks for `queue` waits behind the others; a running job that goes on for ever yields to it.
 """
@@ -89,7 +89,7 @@ class Lane:
 
     def yield_to_waiting(self) -> None:
         """End the running job if it would never end by itself and others wait."""
-        if self._waiting and self.running and (self.running.kind is Kind.LIVE or self.running.loop):
+        if self._waiting and self.running and not self.running.is_finite:
             self.stop("superseded")
 
     def stop(self, reason: str) -> None:

@@ -15,6 +15,7 @@ import structlog
 from server.errors import InferenceCancelledError, PsycheError
 from server.generation.easel import Easel
 from server.generation.finite import paint_finite
+from server.generation.ingest import show_feed
 from server.generation.job import Job, Kind
 from server.generation.live import LivePainter
 from server.generation.slides import show_folder, show_samples
@@ -43,6 +44,7 @@ class Producer:
             Kind.VARIATIONS: lambda job: paint_finite(easel, job),
             Kind.PLAYLIST: lambda job: show_folder(easel, job),
             Kind.TEST: lambda job: show_samples(easel, job),
+            Kind.INGEST: lambda job: show_feed(easel, job),
         }
 
     async def produce(self) -> NoReturn:

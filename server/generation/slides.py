@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
-from itertools import count
 from pathlib import Path
 
 from PIL import Image
 
-from server.errors import InvalidError, NotFoundError, PsycheError
+from server.errors import InvalidError, NotFoundError
 from server.generation.easel import Easel
 from server.generation.job import Job
+from server.generation.read_ahead import Pace, ReadAhead
 from server.streaming.clock import now_ms
 from server.streaming.frame import EncodedImage
 from server.streaming.images import encoders
@@ -28,10 +27,10 @@ SAMPLES_ROOT = Path(__file__).resolve().parent.parent / "media"
 _PASSED_ON = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 _LOADED = frozenset({".bmp", ".gif", ".tif", ".tiff"})
 _FORMATS_LOADED = ("BMP", "GIF", "TIFF")
-# Pictures of one folder that stay in memory while they are shown in turn; of larger folders each
-# is read when it is due.
-_CACHE_BYTES = 64 * 1024 * 1024
 MAX_FILES = 10_000
+# How often those who watch a job are told which picture it has come to, seconds: each telling goes
+# to every screen of the canvas.
+TOLD_EVERY_S = 0.25
 
 
 def folders(media_root: Path) -> dict[str, Path]:
@@ -88,69 +87,58 @@ async def show_samples(easel: Easel, job: Job) -> None:
 
 async def _show(easel: Easel, job: Job, files: list[Path], number: int | None) -> None:
     """Show pictures at the job's rate; `number` None is without end."""
+    canvas = easel.canvas
+    assert canvas is not None
     job.total_steps = number or 0
     if number and job.started_ms is not None:
         job.ends_ms = job.started_ms + number * 1000.0 / easel.fps(job)
-    shown: tuple[int, EncodedImage] | None = None
-    due_s = easel.clock()
-    # One is loaded while the one before is shown; so the last one is known as such.
-    async with contextlib.aclosing(_load_in_turn(easel, job, files, number)) as pictures:
-        async for picture in pictures:
-            if shown:
-                due_s = await _show_one(easel, job, shown, due_s, final=False)
-            shown = picture
-    if shown:
-        await _show_one(easel, job, shown, due_s, final=True)
+    pictures = ReadAhead(
+        easel.executor,
+        load,
+        files,
+        number,
+        on_failure=lambda path, error: job.warn([f"{path.name}: {error}"]),
+    )
+    last: EncodedImage | None = None
+    told_s, counted = float("-inf"), 0
+    with contextlib.closing(pictures):
+        # The time runs from the first picture on, however long that takes to be loaded.
+        picture = await pictures.take(lambda: -1)
+        pace = Pace(easel.clock, lambda: 1.0 / easel.fps(job), picture[0] if picture else 0)
+        while picture:
+            place, image = picture
+            canvas.dropped += pictures.dropped - counted
+            counted = pictures.dropped
+            await _wait_for_turn(easel, job, pace, place)
+            job.step = place + 1
+            canvas.publish(image, timestamp_ms=now_ms(), job=job.id, final=pictures.is_spent)
+            last = None if pictures.is_spent else image
+            if easel.clock() - told_s >= TOLD_EVERY_S:
+                told_s = easel.clock()
+                easel.notify(job)
+            easel.lane.yield_to_waiting()
+            picture = await pictures.take(lambda: pace.overdue)
+    if last:
+        # What should have come after it could not be loaded.
+        canvas.publish(last, timestamp_ms=now_ms(), job=job.id, final=True)
+    job.step = job.total_steps
 
 
-async def _show_one(
-    easel: Easel, job: Job, picture: tuple[int, EncodedImage], due_s: float, *, final: bool
-) -> float:
-    """Show a picture when it is due and return when the next one is."""
-    canvas, interval_s = easel.canvas, 1.0 / easel.fps(job)
+async def _wait_for_turn(easel: Easel, job: Job, pace: Pace, place: int) -> None:
+    """Wait until a place is due; pictures that never end wait for a screen, too."""
+    canvas = easel.canvas
     assert canvas is not None
-    await easel.until_due(due_s)
-    # Pictures that never end wait for a screen; those that end run to their end.
+    await easel.until_due(pace.due_s(place))
+    is_held = False
+    # Pictures that end run to their end, whoever watches.
     while not job.is_finite and (canvas.config.paused or canvas.demand_fps <= 0.0):
+        is_held = True
         easel.lane.yield_to_waiting()
         await easel.lane.changed()
-    place, image = picture
-    job.step = place + 1
-    canvas.publish(image, timestamp_ms=now_ms(), job=job.id, final=final)
-    easel.notify(job)
-    easel.lane.yield_to_waiting()
-    return max(due_s, easel.clock() - interval_s) + interval_s
-
-
-async def _load_in_turn(
-    easel: Easel, job: Job, files: list[Path], number: int | None
-) -> AsyncGenerator[tuple[int, EncodedImage], None]:
-    """Load pictures with their places; one that cannot be loaded is told once and left out.
-
-    Raises:
-        PsycheError: If a whole round of them could not be loaded.
-    """
-    loop = asyncio.get_running_loop()
-    cached: dict[Path, EncodedImage] = {}
-    cached_bytes = 0
-    failures = 0
-    for place in count() if number is None else range(number):
-        path = files[place % len(files)]
-        image = cached.get(path)
-        if image is None:
-            try:
-                image = await loop.run_in_executor(easel.executor, load, path)
-            except (PsycheError, OSError) as exc:
-                job.warn([f"{path.name}: {exc}"])
-                failures += 1
-                if failures >= len(files):
-                    raise InvalidError(f"no picture of {job.folder!r} can be shown", field="folder") from exc
-                continue
-            if cached_bytes + len(image.data) <= _CACHE_BYTES:
-                cached[path] = image
-                cached_bytes += len(image.data)
-        failures = 0
-        yield place, image
+    if is_held:
+        pace.restart(place)
+    else:
+        pace.reach(place)
 
 
 def load(path: Path) -> EncodedImage:

@@ -10,19 +10,28 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from server.errors import ServerFullError
 from server.streaming.clock import Clock, now_ms
+from server.streaming.delivery.held import HeldPayloads
+from server.streaming.delivery.rounds import Rounds
 from server.streaming.delivery.subscriber import Subscriber
-from server.streaming.frame import EncodedImage, Frame
+from server.streaming.demand import Demand
+from server.streaming.frame import EncodedImage, Exhibit, Frame
 from server.streaming.images import encoders
-from server.streaming.rates import Rate
+from server.streaming.rates import Pace, Rate
 from server.streaming.tiers.renditions import Renditions
+from server.streaming.tiers.tier import ORIGINAL, Tier
 from server.streaming.wire import CloseCode, Form
+
+
+# How long after the last offer a picture that has not changed is offered again, seconds: proof that
+# the source lives, for a screen that would otherwise hear nothing.
+KEEP_ALIVE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,8 @@ class CanvasConfig:
     quality: int = 90  # 1 to 100
     paused: bool = False  # nothing is painted
     blank: bool = False  # screens are black
+    # How long after its publication every screen shows a frame, milliseconds; None: as soon as it can.
+    present_delay_ms: int | None = None
     transition: dict[str, Any] = field(default_factory=lambda: {"kind": "cut", "duration_s": 0.0})
     processing: dict[str, Any] = field(default_factory=dict)
     audio: dict[str, Any] = field(default_factory=dict)
@@ -54,7 +65,7 @@ class FrameSink(Protocol):
         timestamp_ms: float,
         job: str | None = None,
         final: bool = False,
-        stages: dict[str, float] | None = None,
+        present_at_ms: float | None = None,
     ) -> Frame:
         """Make an image the newest frame."""
 
@@ -64,9 +75,16 @@ class Canvas:
 
     Attributes:
         epoch: This incarnation: sequences of different epochs are not comparable.
-        newest: The frame that a newcomer gets at once, or None before the first.
+        newest: The frame that a newcomer gets at once, or None before the first. Where the picture has
+            not changed since, its image is that of the frame which the others have been offered.
         is_temporary: Named by a screen only; vanishes some time after its last subscriber.
         dropped: Pictures that came while the canvas was blank and were not published.
+        unchanged: Frames that were not offered, because every screen shows their picture already.
+        tiers: What its frames may be encoded as.
+        rounds: The line in which those who write to its subscribers take their turns.
+        held: What they could only write half of.
+        on_demand: Called when the producer has to look again: at `demand_fps`, or at the configuration.
+        on_change: Called when what `to_json` tells has changed.
     """
 
     def __init__(
@@ -75,6 +93,9 @@ class Canvas:
         config: CanvasConfig,
         *,
         executor: Executor,
+        tiers: Sequence[Tier] = (ORIGINAL,),
+        rounds: Rounds | None = None,
+        held: HeldPayloads | None = None,
         is_temporary: bool = False,
         max_subscribers: int = 1000,
         clock: Clock = time.monotonic,
@@ -86,15 +107,24 @@ class Canvas:
         self.max_subscribers = max_subscribers
         self.newest: Frame | None = None
         self.subscribers: set[Subscriber] = set()
+        self.tiers = tiers
         self.renditions = Renditions(executor)
+        # An empty one is false.
+        self.rounds = Rounds() if rounds is None else rounds
+        self.held = HeldPayloads() if held is None else held
         self.published = Rate()
         self.dropped = 0
+        self.unchanged = 0
         self.empty_since_s = clock()
         self.status: dict[str, Any] = {}
         self.on_demand: Callable[[], None] = lambda: None
         self.on_change: Callable[[], None] = lambda: None
         self._sequence = 0
-        self._held: tuple[EncodedImage, dict[str, Any]] | None = None  # the newest picture while blank
+        self._demand = Demand()
+        self._pace = Pace()
+        self._offered_at = clock()
+        self._gone = (0, 0, 0)  # replaced, skipped and hidden of the subscribers that have left
+        self._held: Exhibit | None = None  # the newest picture while blank
         self._was_held_shown = False
         self._clock = clock
         if config.blank:
@@ -103,7 +133,21 @@ class Canvas:
     @property
     def demand_fps(self) -> float:
         """The most frames per second that any screen can show: 0 without a visible screen."""
-        return max((subscriber.wants_fps for subscriber in self.subscribers), default=0.0)
+        return self._demand.fps
+
+    @property
+    def interval_s(self) -> float:
+        """The usual time between two pictures: measured, or what is configured until then."""
+        return self._pace.interval_s or 1.0 / self.config.fps
+
+    @property
+    def rests_at_s(self) -> float:
+        """From when on the canvas rests if nothing new comes, monotonic seconds; infinite without a frame."""
+        return self._pace.rests_at
+
+    def is_resting(self, now_s: float) -> bool:
+        """Tell whether the picture has not changed for longer than its source usually takes."""
+        return now_s >= self._pace.rests_at
 
     def publish(
         self,
@@ -112,24 +156,27 @@ class Canvas:
         timestamp_ms: float,
         job: str | None = None,
         final: bool = False,
-        stages: dict[str, float] | None = None,
+        present_at_ms: float | None = None,
     ) -> Frame:
         """Make an image the newest frame and offer it to every subscriber.
 
-        While the canvas is blank the image is held back, to be shown when it is no longer; the frame
-        returned then is the black one.
+        A picture that has not changed is a frame like any other, but is offered only every
+        `KEEP_ALIVE_S`. While the canvas is blank the image is held back, to be shown when it is no
+        longer; the frame returned then is the black one.
+
+        Args:
+            image: The image, as it comes from its source.
+            timestamp_ms: When the picture was finished, Unix.
+            job: Whose picture it is.
+            final: Whether no other picture follows by itself.
+            present_at_ms: When every screen shows it, Unix; None: as the configuration says.
         """
-        about: dict[str, Any] = {
-            "timestamp_ms": timestamp_ms,
-            "job": job,
-            "final": final,
-            "stages": stages or {},
-        }
+        exhibit = Exhibit(image, timestamp_ms, job, final, present_at_ms)
         if self.config.blank and self.newest is not None:
             self.dropped += self._held is not None and not self._was_held_shown
-            self._held, self._was_held_shown = (image, about), False
+            self._held, self._was_held_shown = exhibit, False
             return self.newest
-        return self._show(image, about)
+        return self._show(exhibit)
 
     def configure(self, **changes: Any) -> None:
         """Change the configuration; blanking and unblanking show at once."""
@@ -138,8 +185,8 @@ class Canvas:
         if self.config.blank and not was_blank:
             self._blank()
         elif was_blank and not self.config.blank and self._held:
-            (image, about), self._held = self._held, None
-            self._show(image, about)
+            held, self._held = self._held, None
+            self._show(held)
         self.on_demand()
         self.on_change()
 
@@ -152,19 +199,32 @@ class Canvas:
         """
         if len(self.subscribers) >= self.max_subscribers:
             raise ServerFullError(f"subscribers of {self.slug!r}", self.max_subscribers)
-        subscriber = Subscriber(form)
+        subscriber = Subscriber(form, self.tiers)
         self.subscribers.add(subscriber)
         if self.newest is not None:
             subscriber.mailbox.offer(self.newest)
         try:
-            self.on_demand()
+            if self._demand.note(subscriber, subscriber.wants_fps):
+                self.on_demand()
             self.on_change()
             yield subscriber
         finally:
             self.subscribers.discard(subscriber)
             self.empty_since_s = self._clock()
-            self.on_demand()
+            replaced, skipped, hidden = self._gone
+            mailbox = subscriber.mailbox
+            self._gone = (replaced + mailbox.replaced, skipped + subscriber.skipped, hidden + mailbox.hidden)
+            if self._demand.forget(subscriber):
+                self.on_demand()
             self.on_change()
+
+    def demand_changed(self, subscriber: Subscriber) -> None:
+        """Take in what a subscriber wants; to be called whenever that may have changed."""
+        was_watched = self._demand.fps > 0.0
+        if subscriber in self.subscribers and self._demand.note(subscriber, subscriber.wants_fps):
+            self.on_demand()
+            if was_watched != (self._demand.fps > 0.0):
+                self.on_change()
 
     def set_status(self, status: dict[str, Any]) -> None:
         """Tell every subscriber the canvas's newest status."""
@@ -176,7 +236,8 @@ class Canvas:
 
     def close(self, reason: str, *, reconnect: bool, close_code: CloseCode) -> None:
         """Send every subscriber away."""
-        for subscriber in self.subscribers:
+        # A copy: one that is not being served leaves while it is told.
+        for subscriber in tuple(self.subscribers):
             subscriber.mailbox.close(reason, reconnect=reconnect, close_code=close_code)
 
     def to_json(self) -> dict[str, Any]:
@@ -186,63 +247,92 @@ class Canvas:
             "slug": self.slug,
             **asdict(self.config),
             "state": self.status.get("state", "idle"),
+            # Without a screen that shows it a live picture stands still, whatever the state.
+            "watched": self.demand_fps > 0.0,
             "subscribers": len(self.subscribers),
             "job": job["id"] if job else None,
             "temporary": self.is_temporary,
             "epoch": self.epoch,
         }
 
-    def counters(self) -> dict[str, Any]:
-        """Describe its traffic for `/state`."""
+    def drops(self) -> dict[str, int]:
+        """Count the frames that screens did not show, by reason, those that have left included."""
+        replaced, skipped, hidden = self._gone
+        for subscriber in self.subscribers:
+            mailbox = subscriber.mailbox
+            replaced += mailbox.replaced
+            skipped += subscriber.skipped
+            hidden += mailbox.hidden
+        return {"replaced": replaced, "skipped": skipped, "hidden": hidden}
+
+    def counters(self, *, lists_subscribers: bool = True) -> dict[str, Any]:
+        """Describe its traffic for `/state`; each subscriber's, too, unless there is no time for that."""
         now_s = self._clock()
         newest = self.newest
-        return {
+        told: dict[str, Any] = {
             "epoch": self.epoch,
             "sequence": self._sequence,
             "fps_in": self.published.per_second(now_s),
+            "fps_out": round(sum(subscriber.out.per_second(now_s) for subscriber in self.subscribers), 2),
+            "interval_ms": round(self.interval_s * 1000.0, 1),
             "newest_ms": newest.timestamp_ms if newest else None,
             "newest_bytes": len(newest.image.data) if newest else None,
             "dropped": self.dropped,
-            "encoded": self.renditions.encoded,
+            "unchanged": self.unchanged,
+            "drops": self.drops(),
+            "resting": self.is_resting(now_s),
+            **self.renditions.counters(),
             "demand_fps": self.demand_fps if self.demand_fps != float("inf") else None,
-            "subscribers": [
+        }
+        if lists_subscribers:
+            told["subscribers"] = [
                 subscriber.state(now_s)
                 for subscriber in sorted(self.subscribers, key=lambda subscriber: subscriber.number)
-            ],
-        }
+            ]
+        return told
 
-    def _show(self, image: EncodedImage, about: dict[str, Any]) -> Frame:
-        self._sequence += 1
-        published_ms = now_ms()
-        frame = Frame(
-            canvas=self.slug,
-            sequence=self._sequence,
-            image_id=f"{self.epoch}-{self._sequence}",
-            published_ms=published_ms,
-            image=image,
-            timestamp_ms=about["timestamp_ms"],
-            job=about["job"],
-            final=about["final"],
-            stages={**about["stages"], "published": published_ms} if about["stages"] else {},
-        )
-        self.newest = frame
-        self.published.count(self._clock())
+    def _show(self, exhibit: Exhibit) -> Frame:
+        now_s = self._clock()
+        self.published.count(now_s)
+        is_unchanged = exhibit.is_shown_by(self.newest)
+        if is_unchanged and self.newest:
+            # One object for the same picture, so that it is kept, and encoded, only once.
+            exhibit = replace(exhibit, image=self.newest.image)
+        self.newest = frame = self._frame(exhibit)
+        if is_unchanged and now_s - self._offered_at < KEEP_ALIVE_S:
+            self.unchanged += 1
+            return frame
+        if not is_unchanged:
+            self._pace.change(now_s)
+        self._offered_at = now_s
         for subscriber in self.subscribers:
             subscriber.mailbox.offer(frame)
         return frame
 
-    def _blank(self) -> None:
-        if self.newest is not None:
-            shown = self.newest
-            about = {
-                "timestamp_ms": shown.timestamp_ms,
-                "job": shown.job,
-                "final": shown.final,
-                "stages": shown.stages,
-            }
-            self._held, self._was_held_shown = (shown.image, about), True
-        self._show(
-            # Small, since every screen stretches it anyway: black has no detail.
-            encoders.black(self.config.width // 8, self.config.height // 8),
-            {"timestamp_ms": now_ms(), "job": None, "final": True, "stages": {}},
+    def _frame(self, exhibit: Exhibit) -> Frame:
+        """Make the next frame out of what is to be shown."""
+        self._sequence += 1
+        published_ms = now_ms()
+        present_at_ms, delay_ms = exhibit.present_at_ms, self.config.present_delay_ms
+        # Black is shown as soon as it can be: whoever blanks the screens is in a hurry.
+        if present_at_ms is None and delay_ms is not None and not self.config.blank:
+            present_at_ms = published_ms + delay_ms
+        return Frame(
+            canvas=self.slug,
+            sequence=self._sequence,
+            image_id=f"{self.epoch}-{self._sequence}",
+            timestamp_ms=exhibit.timestamp_ms,
+            published_ms=published_ms,
+            image=exhibit.image,
+            job=exhibit.job,
+            final=exhibit.final,
+            present_at_ms=present_at_ms,
         )
+
+    def _blank(self) -> None:
+        if (shown := self.newest) is not None:
+            self._held = Exhibit(shown.image, shown.timestamp_ms, shown.job, shown.final)
+            self._was_held_shown = True
+        # Small, since every screen stretches it anyway: black has no detail.
+        black = encoders.black(self.config.width // 8, self.config.height // 8)
+        self._show(Exhibit(black, now_ms(), final=True))

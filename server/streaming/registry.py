@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
 from server.errors import ConflictError, InvalidError, ServerFullError, UnknownCanvasError
 from server.streaming.canvas import Canvas, CanvasConfig
 from server.streaming.clock import Clock
+from server.streaming.delivery.held import HeldPayloads
+from server.streaming.delivery.rounds import Rounds
+from server.streaming.tiers.tier import ORIGINAL, Tier
 from server.streaming.wire import CloseCode
 
 
@@ -41,8 +44,13 @@ class Registry:
     Args:
         default: The configuration of a canvas that is made without one.
         executor: Where frames are encoded; it belongs to the caller.
+        tiers: What frames may be encoded as for screens that need it.
         max_canvases: How many there may be, temporary ones included.
         max_subscribers: How many connections each may have.
+
+    Attributes:
+        rounds: The one line in which the writers of all canvases take their turns.
+        held: What peers that are stuck keep alive, on all canvases together.
     """
 
     def __init__(
@@ -50,16 +58,20 @@ class Registry:
         *,
         default: CanvasConfig,
         executor: Executor,
+        tiers: Sequence[Tier] = (ORIGINAL,),
         max_canvases: int = 64,
         max_subscribers: int = 1000,
         clock: Clock = time.monotonic,
     ) -> None:
         self.default = default
+        self.tiers = tiers
         self.max_canvases = max_canvases
         self.max_subscribers = max_subscribers
         self.on_created: Callable[[Canvas], None] = lambda canvas: None
         self.on_removed: Callable[[Canvas], None] = lambda canvas: None
         self.on_change: Callable[[], None] = lambda: None
+        self.rounds = Rounds()
+        self.held = HeldPayloads()
         self._executor = executor
         self._clock = clock
         self._canvases: dict[str, Canvas] = {}
@@ -166,6 +178,9 @@ class Registry:
             slug,
             config,
             executor=self._executor,
+            tiers=self.tiers,
+            rounds=self.rounds,
+            held=self.held,
             is_temporary=is_temporary,
             max_subscribers=self.max_subscribers,
             clock=self._clock,

@@ -1,8 +1,8 @@
 """The wire protocol `psyche.v1` in bytes and text: nothing here knows a socket.
 
-Three forms of one frame: a msgpack map with raw image bytes, the same map as JSON with base64, and
-the three-field JSON of the first clients. Each is the same for every subscriber, so that it is made
-once and shared.
+Three forms of one frame as a message: a msgpack map with raw image bytes, the same map as JSON with
+base64, and the three-field JSON of the first clients; and two as a part of an endless HTTP answer. Each is
+the same for every subscriber, so that it is made once and shared.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import base64
 import binascii
 import enum
 import json
-import math
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -19,8 +18,10 @@ from typing import Any
 import msgpack
 
 from server.errors import MessageTooBigError, ProtocolError
+from server.streaming import multipart
 from server.streaming.clock import iso_utc
 from server.streaming.frame import Frame
+from server.streaming.payload import Payload, message_bytes, plain_payload, websocket_payload
 
 
 PROTOCOL = 1
@@ -29,6 +30,7 @@ JSON_PROTOCOL = "psyche.v1.json"
 
 # The largest message a client may send: all of them are small maps of numbers.
 MAX_CLIENT_MESSAGE_BYTES = 16 * 1024
+_LARGEST = sys.float_info.max
 
 
 class Form(enum.Enum):
@@ -37,11 +39,28 @@ class Form(enum.Enum):
     MSGPACK = "msgpack"
     JSON = "json"
     SEED_JSON = "seed-json"  # frames only, always JPEG, the form of the first clients
+    MJPEG = "mjpeg"  # frames only, always JPEG, as the parts of an HTTP answer
+    MJPEG_AHEAD = "mjpeg-ahead"  # the same, each part with the next one's headers behind it
 
     @property
     def is_text(self) -> bool:
         """Whether its messages are text messages."""
-        return self is not Form.MSGPACK
+        return self in _TEXT_FORMS
+
+    @property
+    def is_multipart(self) -> bool:
+        """Whether frames are parts of an HTTP answer, and no messages of a WebSocket."""
+        return self in _MULTIPART_FORMS
+
+    @property
+    def has_control(self) -> bool:
+        """Whether messages other than frames can be written in it."""
+        return self in _SPEAKING_FORMS
+
+
+_TEXT_FORMS = (Form.JSON, Form.SEED_JSON)
+_MULTIPART_FORMS = (Form.MJPEG, Form.MJPEG_AHEAD)
+_SPEAKING_FORMS = (Form.MSGPACK, Form.JSON)
 
 
 class CloseCode(enum.IntEnum):
@@ -57,26 +76,51 @@ class CloseCode(enum.IntEnum):
     TOO_SLOW = 4408
 
 
-def pack_frame(frame: Frame, form: Form, tier: str) -> bytes | str:
-    """Write a frame in a form.
+def frame_payload(frame: Frame, form: Form, tier: str) -> Payload:
+    """Write a frame in a form, as it goes on the wire, copying its image once.
 
     Args:
         frame: The frame, its image already encoded as the tier says.
         form: How to write it.
         tier: The tier's name, for the message.
     """
+    pieces = pack_frame(frame, form, tier)
+    if form.is_multipart:
+        payload = plain_payload(pieces)
+    else:
+        # The first clients do not acknowledge: there is nothing to measure a round trip for.
+        tag = frame.sequence if form.has_control else None
+        payload = websocket_payload(pieces, is_text=form.is_text, tag=tag)
+    payload.encoded_ms = frame.stages.get("encoded", frame.published_ms)
+    return payload
+
+
+def pack_frame(frame: Frame, form: Form, tier: str) -> list[bytes]:
+    """Write a frame in a form: the pieces of its message, the image one of them and not copied.
+
+    Args:
+        frame: The frame, its image already encoded as the tier says.
+        form: How to write it.
+        tier: The tier's name, for the message.
+    """
+    if form.is_multipart:
+        return multipart.pieces(frame, is_ahead=form is Form.MJPEG_AHEAD)
     if form is Form.SEED_JSON:
-        return json.dumps(
-            {
-                "timestamp": iso_utc(frame.timestamp_ms),
-                "image": _base64(frame.image.data),
-                "image_id": frame.image_id,
-            }
-        )
+        head = {"timestamp": iso_utc(frame.timestamp_ms), "image": ""}
+        tail = json.dumps({"image_id": frame.image_id})
+        return [_open(head), base64.b64encode(frame.image.data), b'", ' + tail[1:].encode()]
     fields = _frame_fields(frame, tier)
     if form is Form.JSON:
-        return json.dumps({**fields, "image": _base64(frame.image.data)})
-    return _pack_with_image(fields, frame.image.data)
+        return [_open({**fields, "image": ""}), base64.b64encode(frame.image.data), b'"}']
+    return [_pack_head(fields, len(frame.image.data)), frame.image.data]
+
+
+def control_bytes(message: Mapping[str, Any], form: Form) -> bytes:
+    """Write a control message in a form as a whole WebSocket frame; nothing in a form that has none."""
+    if not form.has_control:
+        return b""
+    # Its question was text, too, whatever the form.
+    return message_bytes("pong" if message["type"] == "pong" else pack_message(message, form))
 
 
 def pack_message(message: Mapping[str, Any], form: Form) -> bytes | str:
@@ -100,27 +144,35 @@ def _frame_fields(frame: Frame, tier: str) -> dict[str, Any]:
         "tier": tier,
         "job": frame.job,
         "final": frame.final,
+        # What passes through untouched is encoded when it is published.
+        "stages": {
+            "painted": frame.timestamp_ms,
+            "published": frame.published_ms,
+            "encoded": frame.published_ms,
+            **frame.stages,
+        },
     }
-    if frame.stages:
-        fields["stages"] = frame.stages
+    if frame.present_at_ms is not None:
+        fields["present_at_ms"] = frame.present_at_ms
     return fields
 
 
-def _pack_with_image(fields: Mapping[str, Any], image: bytes) -> bytes:
-    """Pack a map whose last entry is the image, copying the image once only."""
+def _open(fields: Mapping[str, Any]) -> bytes:
+    """Write a JSON object up to the opening quote of its last value, an empty string."""
+    return json.dumps(fields)[:-2].encode()
+
+
+def _pack_head(fields: Mapping[str, Any], image_bytes: int) -> bytes:
+    """Pack a map whose last entry is the image, up to the image itself."""
     packer = msgpack.Packer(autoreset=False)
     packer.pack_map_header(len(fields) + 1)
     for key, value in fields.items():
         packer.pack(key)
         packer.pack(value)
     packer.pack("image")
-    # bin 32, whatever the size: one form to read, and `Packer.pack` would copy the image twice.
-    head: bytes = packer.bytes() + b"\xc6" + len(image).to_bytes(4, "big")
-    return head + image
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
+    # bin 32, whatever the size: one form to read.
+    head: bytes = packer.bytes() + b"\xc6" + image_bytes.to_bytes(4, "big")
+    return head
 
 
 def parse_client_message(data: bytes | str, form: Form) -> dict[str, Any]:
@@ -147,9 +199,11 @@ def parse_client_message(data: bytes | str, form: Form) -> dict[str, Any]:
 
 
 def number_field(
-    message: Mapping[str, Any], name: str, *, low: float = -math.inf, high: float = math.inf
+    message: Mapping[str, Any], name: str, *, low: float = -_LARGEST, high: float = _LARGEST
 ) -> float | None:
     """Return a finite number of a client's message, or None where it is absent.
+
+    Bounds are finite.
 
     Raises:
         ProtocolError: If it is anything else, or out of range.
@@ -157,6 +211,9 @@ def number_field(
     value = message.get(name)
     if value is None:
         return None
+    # What nearly all are; NaN and the infinite are in no range. Several of these for each frame and screen.
+    if value.__class__ is float and low <= value <= high:
+        return float(value)
     if not _is_finite(value):
         raise ProtocolError(f"{message['type']}.{name} must be a number, got {shown(value)}", field=name)
     if not low <= value <= high:
@@ -171,7 +228,7 @@ def _is_finite(value: object) -> bool:
     # bool is an int in Python, and no number on the wire.
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return -sys.float_info.max <= value <= sys.float_info.max
+    return -_LARGEST <= value <= _LARGEST
 
 
 def shown(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any, TypeVar
 
@@ -10,6 +9,7 @@ import pydantic
 from aiohttp import web
 
 from server.errors import InvalidError, TooBigError, UnsupportedMediaError
+from server.generation.ingest import judge
 from server.streaming.frame import EncodedImage
 from server.streaming.images import encoders
 from server.streaming.wire import shown
@@ -81,16 +81,7 @@ async def read_image(request: web.Request) -> EncodedImage:
             field="content-type",
         )
     data = await read_bytes(request, encoders.MAX_IMAGE_BYTES)
-    if data[:2] == b"\xff\xd8":
-        # The header of a JPEG file is read in no time; the others may hold megabytes of packed text.
-        return encoders.inspect(data)
-    return await asyncio.to_thread(_inspect_and_decode, data)
-
-
-def _inspect_and_decode(data: bytes) -> EncodedImage:
-    image = encoders.inspect(data)
-    encoders.decode(image.data)
-    return image
+    return await judge(data)
 
 
 def parse(model: type[Model], body: dict[str, Any]) -> Model:

@@ -9,15 +9,14 @@ from typing import Any
 
 from aiohttp import web
 
-from server.errors import ConflictError, InvalidError, NotFoundError, UnknownCanvasError
+from server.errors import ConflictError, InvalidError, UnknownCanvasError
 from server.generation.job import Job, Kind
 from server.generation.picture import PictureOrder
 from server.generation.slides import pictures_in
 from server.streaming.canvas import Canvas
-from server.streaming.clock import now_ms
-from server.streaming.frame import MEDIA_TYPES, EncodedImage
+from server.streaming.frame import EncodedImage
 from server.streaming.registry import check_slug
-from server.web.bodies import parse, read_image, read_json
+from server.web.bodies import parse, read_json
 from server.web.keys import PARTS, Parts
 from server.web.requests import CanvasBody, CanvasPatch, PlaylistBody, PromptBody
 
@@ -74,18 +73,6 @@ async def post_prompt(request: web.Request) -> web.Response:
     return accepted(request.app[PARTS], jobs)
 
 
-@routes.post("/canvases/{slug}/frames")
-async def post_frame(request: web.Request) -> web.Response:
-    """Show this image: 201. It passes through to the screens as it is."""
-    parts = request.app[PARTS]
-    slug = check_slug(request.match_info["slug"])
-    image = await read_image(request)
-    canvas = parts.registry.ensure(slug, is_temporary=False)
-    parts.desk.supersede(canvas.slug)
-    frame = canvas.publish(image, timestamp_ms=now_ms(), final=True)
-    return web.json_response({"frame": {"sequence": frame.sequence, "image_id": frame.image_id}}, status=201)
-
-
 @routes.post("/canvases/{slug}/playlist")
 async def post_playlist(request: web.Request) -> web.Response:
     """Show a folder of pictures on a canvas: 202 with the job."""
@@ -106,55 +93,6 @@ async def post_playlist(request: web.Request) -> web.Response:
         loop=body.loop,
     )
     return accepted(parts, [parts.desk.submit(job, now=body.when == "now")])
-
-
-@routes.get("/canvases/{slug}/snapshot")
-async def snapshot(request: web.Request) -> web.Response:
-    """Return the newest frame, in a format that the `Accept` header takes."""
-    canvas = _canvas(request)
-    frame = canvas.newest
-    if frame is None:
-        raise NotFoundError(f"canvas {canvas.slug!r} has shown nothing yet")
-    headers = {
-        "Cache-Control": "no-store",
-        "ETag": f'"{frame.image_id}"',
-        "X-Timestamp-Ms": str(frame.timestamp_ms),
-        "X-Sequence": str(frame.sequence),
-        "Vary": "Accept",
-    }
-    if request.headers.get("If-None-Match") == headers["ETag"]:
-        return web.Response(status=304, headers=headers)
-    format_ = _acceptable(request.headers.get("Accept", "*/*"), frame.image.format)
-    try:
-        image = await canvas.renditions.image(frame, format_)
-    except InvalidError as exc:
-        raise ConflictError(f"the newest frame cannot be shown as {format_}: {exc}") from exc
-    return web.Response(body=image.data, content_type=MEDIA_TYPES[image.format], headers=headers)
-
-
-def _acceptable(accept: str, own: str) -> str:
-    """Choose a format by an `Accept` header, the frame's own where it may be.
-
-    Raises:
-        InvalidError: If no image format that we make is accepted.
-    """
-    wanted: dict[str, float] = {}
-    for part in accept.split(","):
-        media_type, *parameters = (word.strip().lower() for word in part.split(";"))
-        quality = next((word[2:] for word in parameters if word.startswith("q=")), "1")
-        try:
-            wanted[media_type] = float(quality)
-        except ValueError:
-            wanted[media_type] = 0.0
-
-    def weight(format_: str) -> float:
-        media_type = MEDIA_TYPES[format_]
-        return wanted.get(media_type, wanted.get("image/*", wanted.get("*/*", 0.0)))
-
-    best = max(sorted(MEDIA_TYPES, key=lambda format_: format_ != own), key=weight)
-    if weight(best) <= 0.0:
-        raise InvalidError(f"Accept must allow one of {', '.join(MEDIA_TYPES.values())}", field="accept")
-    return best
 
 
 async def start_prompts(

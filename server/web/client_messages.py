@@ -11,12 +11,17 @@ from server.streaming.canvas import Canvas
 from server.streaming.clock import now_ms
 from server.streaming.delivery.subscriber import Subscriber
 from server.streaming.frame import FORMATS
-from server.streaming.wire import CloseCode, Form
+from server.streaming.payload import TAG_BYTES
+from server.streaming.wire import CloseCode
 
 
 MAX_VIEWPORT_PX = 32_768
 # A day: nothing that was measured takes longer.
 MAX_RTT_MS = 86_400_000.0
+# The slowest wish for frames but none at all.
+LEAST_FPS = 0.01
+# How long a browser may say that it kept a frame, seconds: nothing that it does takes longer.
+MAX_HELD_S = 1.0
 _FIELDS = {
     "ack": {
         "type",
@@ -39,8 +44,8 @@ def handle_message(canvas: Canvas, subscriber: Subscriber, data: bytes | str, no
     Raises:
         ProtocolError: If it breaks the contract; the connection must be closed then.
     """
-    if subscriber.form is Form.SEED_JSON:
-        # They send `ping` to keep proxies awake, and expect nothing.
+    if not subscriber.has_control:
+        # The first clients send `ping` to keep proxies awake, and expect nothing.
         return
     if data == "ping":
         _answer(subscriber, {"type": "pong"})
@@ -48,7 +53,7 @@ def handle_message(canvas: Canvas, subscriber: Subscriber, data: bytes | str, no
     message = wire.parse_client_message(data, subscriber.form)
     match message["type"]:
         case "ack":
-            _acknowledge(subscriber, message, now_s)
+            _acknowledge(canvas, subscriber, message, now_s)
         case "ready":
             _ready(canvas, subscriber, message)
         case "time":
@@ -59,7 +64,16 @@ def handle_message(canvas: Canvas, subscriber: Subscriber, data: bytes | str, no
         case _:
             subscriber.ignored += 1
             return
-    subscriber.ignored += len(message.keys() - _FIELDS[message["type"]])
+    known = _FIELDS[message["type"]]
+    if not message.keys() <= known:
+        subscriber.ignored += len(message.keys() - known)
+
+
+def handle_pong(canvas: Canvas, subscriber: Subscriber, data: bytes, now_s: float) -> None:
+    """Take a pong; one that answers no ping of ours is ignored, as it may be sent by anybody at any time."""
+    if len(data) == TAG_BYTES:
+        subscriber.flow.pong(int.from_bytes(data, "big"), now_s)
+        canvas.demand_changed(subscriber)
 
 
 def _answer(subscriber: Subscriber, message: Mapping[str, Any]) -> None:
@@ -69,39 +83,79 @@ def _answer(subscriber: Subscriber, message: Mapping[str, Any]) -> None:
         raise error
 
 
-def _acknowledge(subscriber: Subscriber, message: Mapping[str, Any], now_s: float) -> None:
-    sequence = message.get("sequence")
-    if isinstance(sequence, bool) or not isinstance(sequence, int):
+def _acknowledge(canvas: Canvas, subscriber: Subscriber, message: Mapping[str, Any], now_s: float) -> None:
+    """Take an acknowledgement; all fields are judged before any is taken."""
+    get = message.get
+    sequence = get("sequence")
+    # bool is an int in Python, and no number on the wire.
+    if sequence.__class__ is not int:
         raise ProtocolError(
             f"ack.sequence must be a whole number, got {wire.shown(sequence)}", field="sequence"
         )
-    skipped = wire.number_field(message, "skipped", low=0, high=1e9)
-    rtt_ms = wire.number_field(message, "rtt_ms", low=0, high=MAX_RTT_MS)
-    offset_ms = wire.number_field(message, "offset_ms")
-    for name in ("received_ms", "decoded_ms", "presented_ms"):
-        wire.number_field(message, name)
-    subscriber.mailbox.acknowledge(sequence, now_s)
-    subscriber.skipped += int(skipped or 0)
-    subscriber.rtt_ms = rtt_ms if rtt_ms is not None else subscriber.rtt_ms
-    subscriber.offset_ms = offset_ms if offset_ms is not None else subscriber.offset_ms
+    received_ms, decoded_ms, presented_ms = get("received_ms"), get("decoded_ms"), get("presented_ms")
+    skipped, offset_ms, rtt_ms = get("skipped"), get("offset_ms"), get("rtt_ms")
+    if not (
+        # What nearly all browsers send, thousands of times a second: six sound numbers.
+        received_ms.__class__
+        is decoded_ms.__class__
+        is presented_ms.__class__
+        is offset_ms.__class__
+        is rtt_ms.__class__
+        is float
+        and skipped.__class__ is int
+        and 0 <= skipped <= 1e9
+        and 0.0 <= rtt_ms <= MAX_RTT_MS
+        # NaN and the infinite are not equal to themselves less themselves.
+        and (total := received_ms + decoded_ms + presented_ms + offset_ms) - total == 0.0
+    ):
+        skipped = wire.number_field(message, "skipped", low=0, high=1e9)
+        rtt_ms = wire.number_field(message, "rtt_ms", low=0, high=MAX_RTT_MS)
+        offset_ms = wire.number_field(message, "offset_ms")
+        received_ms = wire.number_field(message, "received_ms")
+        decoded_ms = wire.number_field(message, "decoded_ms")
+        presented_ms = wire.number_field(message, "presented_ms")
+    subscriber.flow.acknowledge(sequence, now_s, held_s=_held_s(received_ms, decoded_ms, presented_ms))
+    if rtt_ms is not None:
+        subscriber.rtt_ms = rtt_ms
+    if offset_ms is not None:
+        subscriber.offset_ms = offset_ms
+    if received_ms is not None:
+        subscriber.ages.acknowledged(
+            sequence, received_ms, decoded_ms, presented_ms, subscriber.offset_ms, subscriber.rtt_ms, now_ms()
+        )
+    if subscriber.note_shown(now_s, presented=presented_ms is not None, skipped=int(skipped or 0)):
+        canvas.demand_changed(subscriber)
+
+
+def _held_s(received_ms: float | None, decoded_ms: float | None, presented_ms: float | None) -> float:
+    """Return how long a browser kept a frame before it told: 0 unless it says so and it makes sense."""
+    if received_ms is None:
+        return 0.0
+    told_ms = decoded_ms if presented_ms is None else presented_ms
+    if told_ms is None or told_ms < received_ms:
+        return 0.0
+    if decoded_ms is not None and not received_ms <= decoded_ms <= told_ms:
+        return 0.0
+    return min((told_ms - received_ms) / 1000.0, MAX_HELD_S)
 
 
 def _ready(canvas: Canvas, subscriber: Subscriber, message: Mapping[str, Any]) -> None:
     """Take what a screen says of itself; all fields are judged before any is taken."""
     viewport = _viewport(message.get("viewport"))
     formats = _formats(message.get("formats"))
-    max_fps = wire.number_field(message, "max_fps", low=0.01, high=1000)
+    max_fps = wire.number_field(message, "max_fps", low=0, high=1000)
+    if max_fps is not None and 0 < max_fps < LEAST_FPS:
+        raise ProtocolError(
+            f"ready.max_fps must be 0 (paused) or from {LEAST_FPS} to 1000, got {max_fps}", field="max_fps"
+        )
     visible = message.get("visible", True)
     if not isinstance(visible, bool):
         raise ProtocolError(
             f"ready.visible must be true or false, got {wire.shown(visible)}", field="visible"
         )
-    subscriber.viewport = viewport or subscriber.viewport
     subscriber.formats = formats or subscriber.formats
-    subscriber.max_fps = max_fps
-    subscriber.mailbox.window.set_max_fps(max_fps)
-    subscriber.mailbox.set_visible(visible)
-    canvas.on_demand()
+    subscriber.show(is_shown=visible, viewport=viewport or subscriber.viewport, max_fps=max_fps)
+    canvas.demand_changed(subscriber)
 
 
 def _viewport(value: Any) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ from server.generation.job import Job, State
 from server.streaming.clock import iso_utc
 from server.streaming.wire import MAX_CLIENT_MESSAGE_BYTES, CloseCode, Form, parse_client_message
 from server.web.keys import PARTS, Parts
-from server.web.sockets import close, cut_off_after
+from server.web.endings import close, cut_off_after
 
 
 MAX_SESSIONS = 100

@@ -14,10 +14,13 @@ from server.generation.desk import Desk
 from server.generation.events import EventBus
 from server.generation.inference_client import InferenceClient
 from server.generation.store import ImageShelf
+from server.loop_lag import LoopLag
+from server.metrics import Recent
 from server.resources import Resources
 from server.settings import Settings
 from server.streaming.clock import now_ms
 from server.streaming.registry import Registry
+from server.tally import Tally
 from server.web.access import Access
 from server.web.idempotency import RepeatGuard
 from server.web.offers import Offers
@@ -53,6 +56,9 @@ class Parts:
     # Describes the inference child for `/state`; None where the service is not ours.
     describe_child: Callable[[], dict[str, Any]] | None = None
     counters: Counters = field(default_factory=Counters)
+    tally: Tally = field(default_factory=Tally)
+    lag: LoopLag = field(default_factory=LoopLag)
+    metrics: Recent = field(default_factory=Recent)
     started_ms: float = field(default_factory=now_ms)
     is_stopping: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -49,7 +49,8 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         # The outermost boundary of a handler: a bug is logged whole and told as little.
         log.exception("request failed", method=request.method, path=request.path)
     if response.status >= 400:
-        log.info(
+        request.app[PARTS].tally.count(f"requests refused with {response.status}")
+        log.debug(
             "request refused",
             method=request.method,
             path=request.path,

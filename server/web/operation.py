@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import platform
+import time
+from concurrent.futures import Executor
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -10,8 +14,10 @@ from typing import Any
 from aiohttp import web
 
 from server.errors import InvalidError, UnauthorizedError
+from server.streaming.canvas import Canvas
 from server.streaming.clock import now_ms
 from server.streaming.images.encoders import JPEG_ENCODER
+from server.streaming.summary import summarise
 from server.web.access import COOKIE, COOKIE_S
 from server.web.bodies import read_json
 from server.web.keys import PARTS, Parts
@@ -20,6 +26,8 @@ from server.web.keys import PARTS, Parts
 routes = web.RouteTableDef()
 
 PROBE_S = 1.0
+# Screens that are described before others have their turn on the event loop: each takes 0.2 ms.
+ROWS_IN_A_ROW = 2
 
 
 def _version() -> str:
@@ -50,32 +58,93 @@ async def ready(request: web.Request) -> web.Response:
 @routes.get("/state")
 async def state(request: web.Request) -> web.Response:
     """Tell everything: canvases with their traffic, the inference service, the process."""
+    text = await _written(await read_state(request.app[PARTS]))
+    return web.Response(text=text, content_type="application/json")
+
+
+@routes.get("/metrics")
+async def metrics(request: web.Request) -> web.Response:
+    """Tell Prometheus the same; seeing is free here as everywhere."""
     parts = request.app[PARTS]
-    return web.json_response(
-        {
-            "version": VERSION,
-            "python": platform.python_version(),
-            "server_time_ms": now_ms(),
-            "started_ms": parts.started_ms,
-            "jpeg_encoder": JPEG_ENCODER,
-            "inference": await _inference(parts),
-            "canvases": {
-                canvas.slug: {**canvas.to_json(), **canvas.counters(), "queue": _queue(parts, canvas.slug)}
-                for canvas in parts.registry
-            },
-            "limits": {
-                "canvases": parts.registry.max_canvases,
-                "subscribers_per_canvas": parts.registry.max_subscribers,
-            },
-            "counters": asdict(parts.counters),
-            "process": parts.resources.read(),
-        }
+    text, content_type = await parts.metrics.text(
+        request.headers.get("Accept", ""), lambda: read_state(parts)
     )
+    return web.Response(body=text, headers={"Content-Type": content_type})
+
+
+async def read_state(parts: Parts) -> dict[str, Any]:
+    """Read what there is to tell, letting frames pass in between."""
+    return {
+        "version": VERSION,
+        "python": platform.python_version(),
+        "server_time_ms": now_ms(),
+        "started_ms": parts.started_ms,
+        "jpeg_encoder": JPEG_ENCODER,
+        "inference": await _inference(parts),
+        "canvases": {canvas.slug: await _canvas(parts, canvas) for canvas in parts.registry},
+        "limits": {
+            "canvases": parts.registry.max_canvases,
+            "subscribers_per_canvas": parts.registry.max_subscribers,
+        },
+        "counters": asdict(parts.counters),
+        "encoder": {"waiting": _waiting(parts.executor)},
+        "loop_lag_ms": parts.lag.state(),
+        "process": parts.resources.read(),
+    }
+
+
+async def _written(state: dict[str, Any]) -> str:
+    """Write the state as JSON in slices: a thousand screens are a megabyte, written in 10 ms."""
+    canvases: list[str] = []
+    for slug, canvas in state["canvases"].items():
+        rows: list[str] = []
+        for position, subscriber in enumerate(canvas["subscribers"]):
+            if position % (16 * ROWS_IN_A_ROW) == 0:
+                await asyncio.sleep(0)
+            rows.append(json.dumps(subscriber))
+        others = json.dumps({name: value for name, value in canvas.items() if name != "subscribers"})
+        canvases.append(f'{json.dumps(slug)}: {others[:-1]}, "subscribers": [{", ".join(rows)}]}}')
+    others = json.dumps({name: value for name, value in state.items() if name != "canvases"})
+    return f'{others[:-1]}, "canvases": {{{", ".join(canvases)}}}}}'
+
+
+async def _canvas(parts: Parts, canvas: Canvas) -> dict[str, Any]:
+    # A copy: screens come and go while this waits.
+    subscribers = sorted(canvas.subscribers, key=lambda subscriber: subscriber.number)
+    rows: list[dict[str, Any]] = []
+    for position, subscriber in enumerate(subscribers):
+        if position % ROWS_IN_A_ROW == 0:
+            await asyncio.sleep(0)
+        rows.append({**subscriber.state(time.monotonic()), **subscriber.ages.state(now_ms())})
+    return {
+        **canvas.to_json(),
+        **canvas.counters(lists_subscribers=False),
+        "queue": _queue(parts, canvas.slug),
+        "ingest": _ingest(parts, canvas.slug),
+        "subscribers_connected": len(subscribers),
+        "screens": summarise(rows),
+        "subscribers": rows,
+    }
+
+
+def _waiting(executor: Executor) -> int | None:
+    """Return how much waits for a thread, where the executor can tell."""
+    queue = getattr(executor, "_work_queue", None)
+    return None if queue is None else queue.qsize()
 
 
 def _queue(parts: Parts, slug: str) -> dict[str, Any]:
     lane = parts.desk.lane(slug)
     return {"length": len(lane), "running": lane.running.id if lane.running else None}
+
+
+def _ingest(parts: Parts, slug: str) -> dict[str, int] | None:
+    """Count what the source that pushes pictures has sent; None while there is none."""
+    job = parts.desk.lane(slug).running
+    feed = job.feed if job else None
+    if feed is None:
+        return None
+    return {"accepted": feed.accepted, "dropped": feed.dropped, "refused": feed.refused}
 
 
 async def _inference(parts: Parts) -> dict[str, Any]:

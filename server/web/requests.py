@@ -183,10 +183,15 @@ class CanvasPatch(_Body):
     quality: Annotated[int, Number, Field(ge=1, le=100)] | None = None
     paused: bool | None = None
     blank: bool | None = None
+    # None is a value here: screens show each frame as soon as they can.
+    present_delay_ms: Annotated[int, Number, Field(ge=0, le=5000)] | None = None
 
     def changes(self) -> dict[str, Any]:
         """Return what is to be changed."""
-        return self.model_dump(exclude_none=True)
+        changes = self.model_dump(exclude_none=True)
+        if "present_delay_ms" in self.model_fields_set:
+            changes["present_delay_ms"] = self.present_delay_ms
+        return changes
 
 
 class CanvasBody(CanvasPatch):
@@ -200,4 +205,4 @@ class CanvasBody(CanvasPatch):
         return CanvasConfig(**{name: changes.get(name, getattr(default, name)) for name in CONFIGURABLE})
 
 
-CONFIGURABLE = ("width", "height", "fps", "format", "quality", "paused", "blank")
+CONFIGURABLE = ("width", "height", "fps", "format", "quality", "paused", "blank", "present_delay_ms")

@@ -116,7 +116,7 @@ test('three quick time exchanges follow hello, and acks carry the best', () => {
         environment.advance(rttMs);
         answerTime(environment, askedMs + rttMs / 2 + offsetMs);
     }
-    assert.deepEqual(environment.socket.take('time'), [], 'three are enough for now');
+    assert.deepEqual(environment.socket.take('time'), [], 'no other follows at once');
 
     environment.socket.pushMessage(frame(1));
     frames[0].acknowledge(TIMINGS);

@@ -4,9 +4,10 @@ import stylistic from '@stylistic/eslint-plugin';
 import compat from 'eslint-plugin-compat';
 
 const browserGlobals = [
-    'AbortController', 'Blob', 'DOMException', 'ResizeObserver', 'URL', 'URLSearchParams', 'WebSocket', 'atob',
-    'clearTimeout', 'createImageBitmap', 'devicePixelRatio', 'document', 'fetch', 'location', 'matchMedia',
-    'performance', 'requestAnimationFrame', 'setTimeout',
+    'AbortController', 'Blob', 'CustomEvent', 'DOMException', 'IntersectionObserver', 'ResizeObserver', 'URL',
+    'URLSearchParams', 'WebSocket', 'atob', 'cancelAnimationFrame', 'clearTimeout', 'createImageBitmap',
+    'devicePixelRatio', 'document', 'fetch', 'location', 'matchMedia', 'performance', 'requestAnimationFrame',
+    'setTimeout',
 ];
 
 /** @type {(names: string[]) => Record<string, 'readonly'>} */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { contain, hang } from '../../client/wall/layout.js';
+import { contain, hang, isSameShape } from '../../client/wall/layout.js';
 
 const HD = { width: 1920, height: 1080 };
 const PHONE = { width: 1170, height: 2532 };
@@ -123,3 +123,29 @@ test('a wall without room still gives sizes that can be drawn on', () => {
         assert.ok(width >= 1 && height >= 1);
     }
 });
+
+test('a wall without an area has no place for anything', () => {
+    const nowhere = { x: 0, y: 0, width: 0, height: 0 };
+
+    assert.deepEqual(hang(squares(2), { width: 0, height: 1080 }, 10), [nowhere, nowhere]);
+    assert.deepEqual(hang(squares(1), { width: 1920, height: 0 }, 10), [nowhere]);
+});
+
+for (const [one, other, expected] of [
+    [[3840, 2160], [960, 540], true],
+    [[511, 341], [128, 85], true],
+    [[341, 511], [85, 128], true],
+    [[512, 512], [512, 513], true],
+    [[640, 480], [480, 640], false],
+    [[1920, 1080], [1920, 1200], false],
+    [[512, 512], [500, 512], false],
+    [[1, 1], [640, 480], false],
+    [[4, 3], [640, 500], false],
+]) {
+    test(`${one.join('×')} and ${other.join('×')} are ${expected ? 'one shape' : 'two shapes'}`, () => {
+        const sizes = [one, other].map(([width, height]) => ({ width, height }));
+
+        assert.equal(isSameShape(sizes[0], sizes[1]), expected);
+        assert.equal(isSameShape(sizes[1], sizes[0]), expected);
+    });
+}

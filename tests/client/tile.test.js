@@ -16,6 +16,7 @@ class FakeElement {
     height = 150;
     isRemoved = false;
     drawn = [];
+    events = [];
     #marks = new Set();
 
     constructor(name) {
@@ -46,6 +47,10 @@ class FakeElement {
         return { drawImage: (bitmap, ...rectangle) => this.drawn.push(rectangle) };
     }
 
+    dispatchEvent(event) {
+        this.events.push(event);
+    }
+
     find(className) {
         return this.children.find((child) => child.className.split(' ').includes(className));
     }
@@ -59,21 +64,29 @@ afterEach(() => {
     delete globalThis.document;
 });
 
-function setUp({ shape = { width: 512, height: 512 }, isVisible = true } = {}) {
+function setUp({ shape = { width: 512, height: 512 }, ...services } = {}) {
     const environment = new FakeEnvironment();
     const parent = new FakeElement('main');
     const learned = [];
+    const sight = { see: null, isWatched: false };
     const tile = new Tile('left', shape, parent, {
         environment,
         decoder: new Decoder(environment),
         formats: ['jpeg', 'png'],
         streamUrl: (slug) => `ws://wall.test/ws/${slug}`,
-        isVisible,
+        isVisible: true,
+        watchSight: (_, onSight) => {
+            Object.assign(sight, { see: onSight, isWatched: true });
+            return () => {
+                sight.isWatched = false;
+            };
+        },
         onShape: () => learned.push({ ...tile.shape }),
+        ...services,
     });
     tile.hang({ x: 20, y: 0, width: 1000, height: 1000 }, 2);
     const [section] = parent.children;
-    return { environment, tile, section, canvas: section.find('picture'), learned };
+    return { environment, tile, section, canvas: section.find('picture'), learned, sight };
 }
 
 function greet(environment, fields = {}) {
@@ -142,6 +155,7 @@ test('the canvas says in its data attributes what it shows', async () => {
         slug: 'left',
         sequence: 3,
         job: '',
+        tier: 'full',
         timestampMs: 1_700_000_000_003,
         painted: 2,
         corrupt: '1',
@@ -264,4 +278,112 @@ test('a closed tile leaves the wall and the server', () => {
     assert.equal(section.isRemoved, true);
     assert.equal(environment.socket.closedWith.code, 1000);
     assert.equal(environment.timers.size, 0);
+});
+
+test('what was presented is told on the server’s clock, once that is known', async () => {
+    const { environment, canvas } = setUp();
+    greet(environment);
+    await show(environment, frame(1));
+    assert.deepEqual(canvas.events.map(({ detail }) => [detail.sequence, detail.presented_ms]), [[1, null]]);
+    assert.equal(canvas.dataset.presentedMs, undefined);
+    const [question] = environment.socket.take('time');
+    environment.socket.pushMessage({ ...question, server_time_ms: 1_700_000_000_000 });
+
+    environment.elapsedMs = 40;
+    await show(environment, frame(2, { present_at_ms: 1_700_000_000_030 }));
+
+    const [, event] = canvas.events;
+    assert.equal(event.type, 'psyche:presented');
+    assert.equal(event.bubbles, true);
+    assert.deepEqual(event.detail, {
+        slug: 'left',
+        sequence: 2,
+        tier: 'full',
+        timestamp_ms: 1_700_000_000_002,
+        present_at_ms: 1_700_000_000_030,
+        presented_ms: 1_700_000_000_040,
+    });
+    assert.equal(canvas.dataset.presentedMs, '1700000000040.0');
+    assert.equal(canvas.dataset.ageMs, '38.0');
+});
+
+test('the same picture in a better tier is drawn, and told by its tier', async () => {
+    const { environment, canvas } = setUp();
+    greet(environment);
+    await show(environment, frame(1, { tier: 'jpeg-50-70' }));
+    environment.socket.take();
+
+    await show(environment, frame(1, { tier: 'original' }));
+
+    assert.equal(canvas.drawn.length, 2);
+    assert.equal(canvas.dataset.tier, 'original');
+    assert.deepEqual(environment.socket.take('ack').map(({ sequence }) => sequence), [1]);
+});
+
+test('a smaller rendition hangs where its picture did, and the server is not told of another size', async () => {
+    const { environment, section, canvas } = setUp({ shape: { width: 511, height: 341 } });
+    greet(environment, { width: 511, height: 341 });
+    await show(environment, frame(1, { width: 511, height: 341 }));
+    const place = { ...section.style };
+    environment.socket.take();
+
+    await show(environment, frame(2, { width: 128, height: 85 }));
+    environment.advance(1000);
+
+    assert.deepEqual(section.style, place);
+    assert.deepEqual(canvas.drawn[0], canvas.drawn[1]);
+    assert.deepEqual(environment.socket.take('ready'), []);
+});
+
+test('a picture that comes small at first hangs in the shape of its canvas', async () => {
+    const { environment, canvas } = setUp({ shape: { width: 511, height: 341 } });
+    greet(environment, { width: 511, height: 341 });
+
+    await show(environment, frame(1, { width: 128, height: 85 }));
+
+    assert.deepEqual([canvas.width, canvas.height], [1000, 667]);
+});
+
+test('a tile without an area asks for nothing until it has one', () => {
+    const { environment, tile } = setUp();
+    greet(environment);
+    environment.socket.take();
+
+    tile.hang({ x: 0, y: 0, width: 0, height: 0 }, 1);
+    environment.advance(250);
+    assert.deepEqual(environment.socket.take('ready').map(({ visible }) => visible), [false]);
+    tile.hang({ x: 0, y: 0, width: 100, height: 100 }, 1);
+
+    assert.deepEqual(environment.socket.take('ready').map(({ visible }) => visible), [true]);
+});
+
+test('a tile that is out of sight asks for nothing until it is back', () => {
+    const { environment, sight } = setUp();
+    greet(environment);
+    environment.socket.take();
+
+    sight.see(false);
+    environment.socket.pushMessage(frame(1));
+    assert.deepEqual(environment.socket.take(), []);
+    environment.advance(250);
+    assert.deepEqual(environment.socket.take('ready').map(({ visible }) => visible), [false]);
+    sight.see(true);
+
+    assert.deepEqual(environment.socket.take('ready').map(({ visible }) => visible), [true]);
+});
+
+test('a closed tile is not watched any more', () => {
+    const { sight, tile } = setUp();
+    assert.equal(sight.isWatched, true);
+
+    tile.close();
+
+    assert.equal(sight.isWatched, false);
+});
+
+test('the server is told how many frames a second this screen wants', () => {
+    const { environment } = setUp({ maxFps: 0 });
+    greet(environment);
+
+    assert.equal(environment.socket.take('ready')[0].max_fps, 0);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { Roster } from '../../client/wall/roster.js';
-import { selectedSlugs, socketUrl } from '../../client/wall/selection.js';
+import { screenOptions, selectedSlugs, socketUrl } from '../../client/wall/selection.js';
 import { timeOfDay } from '../../client/wall/timestamp.js';
 import { Wall } from '../../client/wall/wall.js';
 import { FakeEnvironment, settle } from './fakes.js';
@@ -236,3 +236,16 @@ test('a timestamp is local time of day with milliseconds', () => {
     assert.equal(timeOfDay(new Date(2026, 0, 2, 3, 4, 5, 6).getTime() + 0.75), '03:04:05.006');
     assert.equal(timeOfDay(new Date(2026, 11, 31, 23, 59, 59, 999).getTime()), '23:59:59.999');
 });
+
+for (const [search, expected] of [
+    ['', { isAlwaysVisible: false, maxFps: undefined }],
+    ['?always=1', { isAlwaysVisible: true, maxFps: undefined }],
+    ['?always=0&max_fps=2.5', { isAlwaysVisible: false, maxFps: 2.5 }],
+    ['?max_fps=0', { isAlwaysVisible: false, maxFps: 0 }],
+    ['?max_fps=many', { isAlwaysVisible: false, maxFps: undefined }],
+    ['?max_fps=-1', { isAlwaysVisible: false, maxFps: undefined }],
+]) {
+    test(`the address “${search}” makes a screen of its own`, () => {
+        assert.deepEqual(screenOptions({ search }), expected);
+    });
+}

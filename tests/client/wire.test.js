@@ -52,6 +52,15 @@ test('golden messages of the server are taken', () => {
     }
 });
 
+test('golden frames carry their stages, and one of them its instant', () => {
+    const frames = goldenEntries()
+        .filter(({ expected }) => expected.type === 'frame')
+        .map(({ bytes }) => decodeMessage(toBuffer(bytes)));
+
+    assert.ok(frames.every(({ stages }) => stages.painted <= stages.published));
+    assert.equal(frames.filter(({ present_at_ms }) => present_at_ms !== undefined).length, 1);
+});
+
 test('golden messages survive our own writing', () => {
     for (const { file, expected } of goldenEntries()) {
         assert.deepEqual(decode(encodeMessage(expected)), expected, file);
@@ -78,6 +87,15 @@ test('an unknown type is null, an unknown field passes', () => {
     assert.equal(decodeMessage(toBuffer(encode({ ...frame(1), mood: 'calm' }))).mood, 'calm');
 });
 
+test('stages, tier and an instant may be there or not', () => {
+    const stages = { painted: 1.5, published: 2.5, encoded: 3.5 };
+    const told = decodeMessage(toBuffer(encode(frame(1, { tier: 'jpeg-50-70', stages, present_at_ms: 7.25 }))));
+    const plain = decodeMessage(toBuffer(encode(frame(1, { tier: null, present_at_ms: null }))));
+
+    assert.deepEqual([told.tier, told.stages, told.present_at_ms], ['jpeg-50-70', stages, 7.25]);
+    assert.equal(plain.stages, undefined);
+});
+
 test('a map whose type is the name of an object’s own method is unknown, too', () => {
     assert.equal(decodeMessage(toBuffer(encode({ type: 'constructor' }))), null);
 });
@@ -102,6 +120,9 @@ const MALFORMED = [
     ['a frame of an unknown format', encode(frame(1, { format: 'bmp' }))],
     ['a frame without width', encode(frame(1, { width: 0 }))],
     ['a frame of half a pixel', encode(frame(1, { height: 0.5 }))],
+    ['a tier that is no string', encode(frame(1, { tier: 3 }))],
+    ['stages that are no map', encode(frame(1, { stages: [1, 2] }))],
+    ['an instant that is no number', encode(frame(1, { present_at_ms: 'soon' }))],
     ['an image in base64', encode(frame(1, { image: 'AAAA' }))],
     ['a status without a state', encode({ type: 'status', state: null })],
     ['a time without the server’s', encode({ type: 'time', client_sent_ms: 1 })],

@@ -33,11 +33,7 @@ FRAME = Frame(
     image=EncodedImage(IMAGE, "jpeg", 512, 512),
     job="2194CU8Kd69Wl-Wv",
     final=False,
-    stages={
-        "painted": 1795184917348.5,
-        "encoded": 1795184917349.75,
-        "published": 1795184917350.25,
-    },
+    stages={"encoded": 1795184917352.75},
 )
 REST = Frame(
     canvas="right",
@@ -47,6 +43,7 @@ REST = Frame(
     published_ms=1795184917001.0,
     image=EncodedImage(b"\x00" * 300, "webp", 3840, 2160),
     final=True,
+    present_at_ms=1795184917201.0,
 )
 CANVAS = {
     "slug": "left",
@@ -73,8 +70,8 @@ FROM_SERVER: dict[str, dict[str, Any]] = {
         "epoch": "0123456789ab",
         "canvas": CANVAS,
         "server_time_ms": 1795184917000.5,
-        "limits": {"message_bytes": 16384, "unacknowledged_frames": 2, "send_deadline_s": 120.0},
-        "features": ["ack", "time", "status"],
+        "limits": {"message_bytes": 16384, "send_deadline_s": 120.0},
+        "features": ["ack", "time", "status", "tiers", "present_at"],
     },
     "status": {
         "type": "status",
@@ -112,9 +109,8 @@ FROM_CLIENT: dict[str, dict[str, Any]] = {
 def golden() -> dict[str, tuple[str, bytes, dict[str, Any]]]:
     """Return the golden files: name to (who sends it, bytes, message as the index writes it)."""
     files: dict[str, tuple[str, bytes, dict[str, Any]]] = {}
-    for name, frame in (("frame", FRAME), ("frame-final", REST)):
-        data = pack_frame(frame, Form.MSGPACK, "original")
-        assert isinstance(data, bytes)
+    for name, frame, tier in (("frame", FRAME, "jpeg-50-85"), ("frame-final", REST, "original")):
+        data = b"".join(pack_frame(frame, Form.MSGPACK, tier))
         message = msgpack.unpackb(data)
         files[name] = ("server", data, _without_bytes(message))
     for sender, messages in (("server", FROM_SERVER), ("client", FROM_CLIENT)):

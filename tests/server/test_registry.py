@@ -6,23 +6,13 @@ from concurrent.futures import Executor
 from typing import Any
 
 import pytest
+from fakes import FakeClock
 from images import TINY
 
 from server.errors import ConflictError, InvalidError, ServerFullError, UnknownCanvasError
 from server.streaming.canvas import CanvasConfig
-from server.streaming.delivery.mailbox import MailboxClosed
 from server.streaming.registry import TEMPORARY_S, Registry, check_slug
 from server.streaming.wire import Form
-
-
-class Clock:
-    """Time that passes when a test says so."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def make_registry(**options: Any) -> Registry:
@@ -133,40 +123,40 @@ def test_a_canvas_that_bears_an_old_name_keeps_it_when_the_one_of_today_comes() 
 
 
 def test_a_temporary_canvas_vanishes_a_minute_after_it_was_made() -> None:
-    clock = Clock()
+    clock = FakeClock()
     registry = make_registry(clock=clock)
     canvas = registry.ensure("guest", is_temporary=True)
 
-    clock.now_s += TEMPORARY_S
+    clock.advance(TEMPORARY_S)
     assert registry.remove_abandoned() == []
-    clock.now_s += 0.1
+    clock.advance(0.1)
     assert registry.remove_abandoned() == [canvas]
     assert len(registry) == 0
 
 
 def test_a_temporary_canvas_stays_while_it_is_watched_and_a_minute_longer() -> None:
-    clock = Clock()
+    clock = FakeClock()
     registry = make_registry(clock=clock)
     canvas = registry.ensure("guest", is_temporary=True)
 
     with canvas.subscribe(Form.MSGPACK):
-        clock.now_s += 10 * TEMPORARY_S
+        clock.advance(10 * TEMPORARY_S)
         assert registry.remove_abandoned() == []
-    clock.now_s += TEMPORARY_S
+    clock.advance(TEMPORARY_S)
     assert registry.remove_abandoned() == []
 
-    clock.now_s += 0.1
+    clock.advance(0.1)
     assert registry.remove_abandoned() == [canvas]
 
 
 def test_lasting_canvases_never_vanish() -> None:
-    clock = Clock()
+    clock = FakeClock()
     registry = make_registry(clock=clock)
     registry.ensure("left", is_temporary=False)
     guest = registry.ensure("guest", is_temporary=True)
     registry.ensure("guest", is_temporary=False)
 
-    clock.now_s += 10 * TEMPORARY_S
+    clock.advance(10 * TEMPORARY_S)
 
     assert registry.remove_abandoned() == []
     assert not guest.is_temporary
@@ -206,7 +196,7 @@ def test_creating_over_a_lasting_canvas_is_a_conflict_and_changes_nothing() -> N
     assert canvas.config.fps == 2.0
 
 
-async def test_removing_sends_the_screens_away_for_good() -> None:
+def test_removing_sends_the_screens_away_for_good() -> None:
     registry = make_registry()
     removed: list[str] = []
     registry.on_removed = lambda canvas: removed.append(canvas.slug)
@@ -215,12 +205,21 @@ async def test_removing_sends_the_screens_away_for_good() -> None:
     with canvas.subscribe(Form.MSGPACK) as subscriber:
         assert registry.remove("left") is canvas
 
-        with pytest.raises(MailboxClosed) as told:
-            await subscriber.mailbox.wait(0.0)
-    assert (told.value.reason, told.value.reconnect, told.value.close_code) == ("deleted", False, 4404)
+        closed = subscriber.mailbox.closed
+    assert closed is not None
+    assert (closed.reason, closed.reconnect, closed.close_code) == ("deleted", False, 4404)
     assert removed == ["left"]
     with pytest.raises(UnknownCanvasError):
         registry.remove("left")
+
+
+def test_the_writers_of_all_canvases_share_one_line_and_one_limit() -> None:
+    registry = make_registry()
+    left = registry.ensure("left", is_temporary=False)
+    right = registry.ensure("right", is_temporary=True)
+
+    assert left.rounds is right.rounds is registry.rounds
+    assert left.held is right.held is registry.held
 
 
 def test_a_canvas_that_is_made_again_begins_anew() -> None:

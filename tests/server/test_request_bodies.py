@@ -256,6 +256,7 @@ CASES: list[tuple[type[pydantic.BaseModel], dict[str, Any], str, Any]] = [
             *wrong("quality", *NO_NUMBERS, 0, 101),
             *wrong("paused", 1, "true"),
             *wrong("blank", 0, "no"),
+            *wrong("present_delay_ms", "100", True, 1.5, -1, 5001),
         ]
     ),
 ]
@@ -375,12 +376,17 @@ def test_only_what_is_named_of_a_canvas_is_changed() -> None:
     patch = parse(CanvasPatch, {"fps": 30, "blank": False, "paused": None})
 
     assert patch.changes() == {"fps": 30.0, "blank": False}
+    # Here none is a value: it switches the delay off.
+    assert parse(CanvasPatch, {"present_delay_ms": None}).changes() == {"present_delay_ms": None}
+    assert parse(CanvasPatch, {"present_delay_ms": 5000}).changes() == {"present_delay_ms": 5000}
 
 
 def test_a_new_canvas_takes_the_rest_from_the_default() -> None:
     default = CanvasConfig(width=640, height=480, fps=7.0, quality=50)
 
-    config = parse(CanvasBody, {"slug": "left", "fps": 30, "format": "webp"}).config(default)
+    config = parse(CanvasBody, {"slug": "left", "fps": 30, "format": "webp", "present_delay_ms": 0}).config(
+        default
+    )
 
-    assert config == CanvasConfig(width=640, height=480, fps=30.0, quality=50, format="webp")
+    assert config == CanvasConfig(640, 480, fps=30.0, quality=50, format="webp", present_delay_ms=0)
     assert set(CONFIGURABLE) == set(CanvasPatch.model_fields)

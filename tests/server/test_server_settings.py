@@ -10,6 +10,7 @@ import pytest
 
 from server.errors import ConfigurationError
 from server.settings import DEFAULT_PROMPT, OLDER_NAMES, Settings, load
+from server.streaming.tiers.tier import ORIGINAL, Tier
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +38,8 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "max_canvases": ("7", 7),
     "max_subscribers": ("70", 70),
     "queue_max_size": ("3", 3),
+    "tiers": ("original, JPEG-50-85", (ORIGINAL, Tier(0.5, "jpeg", 85))),
+    "encoder_threads": ("3", 3),
     "send_deadline_s": ("1.5", 1.5),
     "inference": ("gpu.example:50051", "gpu.example:50051"),
     "media_root": ("/srv/pictures", Path("/srv/pictures")),
@@ -158,6 +161,10 @@ WRONG = [
     ("max_canvases", "0", "1"),
     ("max_subscribers", "many", "integer"),
     ("queue_max_size", "0", "1"),
+    ("tiers", "", "FORMAT-PERCENT-QUALITY"),
+    ("tiers", "original,png-50-85", "'png-50-85' is no tier: 'original', or jpeg or webp"),
+    ("encoder_threads", "0", "1"),
+    ("encoder_threads", "65", "64"),
     ("send_deadline_s", "0", "0"),
     ("send_deadline_s", "inf", "86400"),
     ("send_deadline_s", "nan", "0"),

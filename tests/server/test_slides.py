@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from fakes import FakeClock
 from images import gradient, image_file, png_header, saved
 from PIL import Image
 
@@ -83,14 +83,23 @@ class WatchedLane(Lane):
         await self._waits.wait()
 
 
+class SlideEasel(Easel):
+    """Waits for what is due by moving its clock on."""
+
+    async def until_due(self, due_s: float) -> None:
+        assert isinstance(self.clock, FakeClock)
+        self.clock.now_s = max(self.clock.now_s, due_s)
+        await asyncio.sleep(0)
+
+
 @pytest.fixture
 def easel(media: Path) -> Iterator[Easel]:
-    """What slides are shown with; its clock runs so fast that every picture is due."""
+    """What slides are shown with; its clock stands still but for the waiting."""
     with ThreadPoolExecutor(1) as executor:
         lane = WatchedLane()
         canvas = RecordingCanvas(executor)
         canvas.on_demand = lane.wake
-        yield Easel(
+        yield SlideEasel(
             lane=lane,
             client=cast(InferenceClient, None),  # nothing is painted
             results=ImageShelf(),
@@ -99,7 +108,7 @@ def easel(media: Path) -> Iterator[Easel]:
             executor=executor,
             notify=lambda job: None,
             canvas=canvas,
-            clock=itertools.count(0.0, 1000.0).__next__,
+            clock=FakeClock(),
         )
 
 
@@ -322,7 +331,11 @@ async def test_the_last_picture_that_can_be_shown_is_the_final_one(easel: Easel,
 
     await show_folder(easel, started(easel, folder="trip"))
 
-    assert [(frame.image.width, frame.final) for frame in canvas_of(easel).frames] == [(1, False), (2, True)]
+    frames = canvas_of(easel).frames
+    assert {frame.image.width for frame in frames} == {1, 2}
+    # It may have been shown before it was known that none comes after it.
+    assert (frames[-1].image.width, frames[-1].final) == (2, True)
+    assert not any(frame.final for frame in frames[:-1])
 
 
 async def test_a_folder_of_which_nothing_can_be_shown_fails_the_job(easel: Easel, media: Path) -> None:
@@ -355,3 +368,54 @@ async def test_pictures_of_a_small_folder_are_read_once(
 
     assert canvas_of(easel).widths == [1, 2, 3, 1, 2, 3, 1]
     assert read == ["a.png", "b.png", "c.png"]
+
+
+async def test_sixty_pictures_a_second_keep_their_times_without_drift(
+    easel: Easel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten seconds, each picture costing 3 ms after it is shown."""
+    clock = cast(FakeClock, easel.clock)
+    canvas = canvas_of(easel)
+    shown_s: list[float] = []
+    publish = canvas.publish
+
+    def slowly(*args: Any, **options: Any) -> Frame:
+        shown_s.append(clock.now_s)
+        clock.advance(0.003)
+        return publish(*args, **options)
+
+    monkeypatch.setattr(canvas, "publish", slowly)
+    monkeypatch.setattr(slides, "SAMPLES_ROOT", easel.media_root)
+    (easel.media_root / "trip").rename(easel.media_root / SAMPLES)
+
+    await show_samples(easel, started(easel, Kind.TEST, count=600, fps=60.0))
+
+    assert len(shown_s) == 600
+    late_s = [at - shown_s[0] - place / 60.0 for place, at in enumerate(shown_s)]
+    assert max(map(abs, late_s)) < 0.001
+
+
+async def test_pictures_that_cannot_be_loaded_in_time_are_left_out_and_the_end_comes_when_it_should(
+    easel: Easel, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that takes 100 ms for each picture of 20 a second: two seconds stay two seconds."""
+    clock = cast(FakeClock, easel.clock)
+    for number in range(40):
+        (media / "trip" / f"z{number:02}.png").write_bytes(image_file("png", width=10 + number))
+    original = load
+
+    def slowly(path: Path) -> Any:
+        clock.advance(0.1)
+        return original(path)
+
+    monkeypatch.setattr(slides, "load", slowly)
+    started_s = clock.now_s
+    await show_folder(easel, started(easel, folder="trip", fps=20.0))
+
+    canvas = canvas_of(easel)
+    assert canvas.widths == sorted(canvas.widths)
+    assert (canvas.frames[-1].image.width, canvas.frames[-1].final) == (49, True)
+    assert 10 <= len(canvas.frames) <= 30
+    assert canvas.dropped == 43 - len(canvas.frames)
+    # 43 places, and what is loaded ahead.
+    assert clock.now_s - started_s <= 43 / 20 + 0.8

@@ -12,13 +12,15 @@ from screens import RawScreen, Site, heavy_image, running_site, wait_for
 
 from server.streaming.canvas import Canvas
 from server.streaming.clock import now_ms
-from server.web.sockets import NOTSENT_LOWAT_BYTES, WRITE_BUFFER_BYTES, Connection
+from server.streaming.payload import FRAGMENT_BYTES
+from server.web import sockets
+from server.web.tcp import NOTSENT_LOWAT_BYTES
 
 
 FRAME_BYTES = 100_000
 # Where frames of a silent screen that reads nothing can hide: in the transport, unsent in the
 # kernel, and sent but not read, which the small receive buffer here bounds.
-ROOM_BYTES = WRITE_BUFFER_BYTES + NOTSENT_LOWAT_BYTES + 64 * 1024 + FRAME_BYTES
+ROOM_BYTES = FRAGMENT_BYTES + NOTSENT_LOWAT_BYTES + 64 * 1024 + FRAME_BYTES
 
 
 def publish(canvas: Canvas, number: int) -> None:
@@ -70,9 +72,11 @@ async def test_a_connection_leaves_nothing_behind_however_it_ends(
                 if end == "stalled-abort":
                     publish(canvas, 999)
             case _:
-                async with asyncio.timeout(8):
+                async with asyncio.timeout(8), asyncio.TaskGroup() as tasks:
+                    # It reads what it has been sent, and answers.
+                    ended = tasks.create_task(other.end())
                     await site.runner.cleanup()
-                assert (await other.end())[0] == 1001
+                assert ended.result()[0] == 1001
 
         if "shutdown" not in end:
             await wait_for(lambda: len(canvas.subscribers) == 1)
@@ -101,7 +105,7 @@ async def test_a_stalled_screen_delays_nobody_and_gets_the_newest_afterwards(tmp
             # The good ones get every single frame, at the pace of the source.
             for screen in good:
                 assert (await screen.frame())["sequence"] == number
-        sent = subscriber.mailbox.window.sent_frames
+        sent = subscriber.flow.sent_frames
 
         assert subscriber.mailbox.replaced == 200 - sent - 1
         assert (sent - 1) * FRAME_BYTES <= ROOM_BYTES
@@ -121,7 +125,7 @@ async def test_a_stalled_screen_that_acknowledges_holds_two_frames_at_most(still
     publish(canvas, 1)
     await slow.send("ack", sequence=(await slow.frame())["sequence"])
     (subscriber,) = canvas.subscribers
-    await wait_for(lambda: subscriber.mailbox.window.is_acknowledging)
+    await wait_for(lambda: subscriber.flow.is_acknowledging)
 
     for number in range(2, 50):
         publish(canvas, number)
@@ -175,10 +179,10 @@ async def test_a_screen_that_stops_acknowledging_is_told_that_it_is_too_slow(tmp
 async def test_a_bug_of_ours_closes_its_connection_and_is_logged(
     still_site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def serve(_: Connection) -> None:
+    async def serve(_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(Connection, "serve", serve)
+    monkeypatch.setattr(sockets.Connection, "serve", serve)
     async with still_site.screen("left") as screen:
         assert (await screen.end())[0] == 1011
 

@@ -155,7 +155,12 @@ async def test_a_pushed_image_reaches_the_screens_untouched(
     assert (frame["format"], frame["width"], frame["height"]) == (format_, 64, 48)
     assert frame["job"] is None
     assert frame["final"] is True
-    assert "stages" not in frame
+    # It came encoded: it was so when it was published.
+    assert frame["stages"] == {
+        "painted": frame["timestamp_ms"],
+        "published": frame["published_ms"],
+        "encoded": frame["published_ms"],
+    }
     assert still_site.canvas("pushed").is_temporary is False
 
 
@@ -199,14 +204,10 @@ async def test_an_image_that_cannot_be_decoded_ends_no_connection(still_site: Si
         assert (await plain.frame())["sequence"] == 2
 
 
-async def test_a_snapshot_is_the_newest_frame_as_it_is(site: Site) -> None:
-    async with site.screen("left") as screen:
-        await screen.frame()
-    site.canvas("left").configure(paused=True)
-    frame = site.canvas("left").newest
-    assert frame is not None
+async def test_a_snapshot_is_the_newest_frame_as_it_is(still_site: Site) -> None:
+    frame = still_site.canvas("left").publish(image(), timestamp_ms=now_ms())
 
-    async with site.session.get(site.url / "canvases/left/snapshot") as response:
+    async with still_site.session.get(still_site.url / "canvases/left/snapshot") as response:
         assert response.status == 200
         assert response.content_type == "image/jpeg"
         assert response.headers["Cache-Control"] == "no-store"
@@ -214,7 +215,7 @@ async def test_a_snapshot_is_the_newest_frame_as_it_is(site: Site) -> None:
         assert float(response.headers["X-Timestamp-Ms"]) == frame.timestamp_ms
         assert await response.read() == frame.image.data
         etag = response.headers["ETag"]
-    await site.call("GET", "/canvases/left/snapshot", status=304, headers={"If-None-Match": etag})
+    await still_site.call("GET", "/canvases/left/snapshot", status=304, headers={"If-None-Match": etag})
 
 
 ACCEPTED = [

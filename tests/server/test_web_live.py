@@ -81,19 +81,6 @@ async def settle(engine: FakeEngine) -> None:
         await asyncio.sleep(0.1)
 
 
-async def test_a_hidden_screen_is_nobody(site: Site) -> None:
-    async with site.screen("left") as screen:
-        await screen.send("ready", visible=False)
-        await screen.sync()
-        assert site.engine is not None
-        await settle(site.engine)
-        painted = len(site.engine.batches)
-        await settle(site.engine)
-        assert len(site.engine.batches) == painted
-        await screen.send("ready", visible=True)
-        await screen.frame(sequence=painted + 1)
-
-
 async def test_one_picture_is_painted_for_nobody_too_and_kept(site: Site) -> None:
     job = await site.paint("right", "one picture", mode="once", steps=3)
 

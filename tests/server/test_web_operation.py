@@ -41,6 +41,7 @@ ROUTES = {
     "/health": "GET",
     "/ready": "GET",
     "/state": "GET",
+    "/metrics": "GET",
     "/models": "GET",
     "/styles": "GET",
 }
@@ -139,6 +140,13 @@ async def test_the_state_tells_of_canvases_screens_and_the_process(site: Site) -
     assert subscriber["offset_ms"] == -2.0
     assert subscriber["skipped"] == 1
     assert subscriber["ignored"] == 1
+    assert set(subscriber["age"]) == {"p50", "p99"}
+    assert set(subscriber["stages"]) == {"publish", "encode", "wait", "network", "decode", "present"}
+    assert subscriber["drops"] == {"replaced": subscriber["replaced"], "skipped": 1, "hidden": 0}
+    assert left["drops"]["skipped"] == 1
+    assert left["subscribers_connected"] == 1
+    assert state["encoder"]["waiting"] >= 0
+    assert set(state["loop_lag_ms"]) == {"p50", "p99", "max"}
     json.dumps(state, allow_nan=False)
 
 
@@ -180,7 +188,7 @@ CHANGES = [
     ("GET", "/test-inference"),
 ]
 VIEWS = ["/", "/c/left", "/canvases", "/canvases/left", "/canvases/left/queue", "/jobs", "/health", "/ready"]
-VIEWS += ["/state", "/models", "/styles", "/static/wall/main.js"]
+VIEWS += ["/state", "/metrics", "/models", "/styles", "/static/wall/main.js"]
 
 
 async def test_a_token_protects_every_change_and_no_view(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 from pathlib import Path
@@ -34,10 +35,17 @@ FRAME_FIELDS = {
 }
 
 
+_colours = itertools.count(0, 8)
+
+
 async def publish(site: Site, slug: str = "left", *, number: int = 1) -> None:
     """Publish frames on a canvas, past every encoder."""
     for _ in range(number):
-        site.canvas(slug).publish(image(), timestamp_ms=now_ms())
+        # Each another picture: one that has not changed would not be sent.
+        colour = next(_colours)
+        site.canvas(slug).publish(
+            image(colour=(colour % 256, colour // 256 % 256, 90)), timestamp_ms=now_ms()
+        )
 
 
 async def frames_now(screen: Screen) -> list[int]:
@@ -86,11 +94,15 @@ async def test_a_frame_carries_what_the_protocol_says_the_image_last(site: Site)
     assert frame["timestamp_ms"] <= frame["published_ms"] <= now_ms()
 
 
-async def test_sequences_count_up_by_one(site: Site) -> None:
-    async with site.screen("left") as screen:
-        sequences = [(await screen.frame())["sequence"] for _ in range(8)]
+async def test_sequences_count_up_by_one(still_site: Site) -> None:
+    async with still_site.screen("left") as screen:
+        await screen.sync()
+        sequences = []
+        for _ in range(8):
+            await publish(still_site)
+            sequences.append((await screen.frame())["sequence"])
 
-    assert sequences == list(range(sequences[0], sequences[0] + 8))
+    assert sequences == list(range(1, 9))
 
 
 async def test_the_json_form_says_the_same_with_the_image_in_base64(still_site: Site) -> None:
@@ -140,7 +152,9 @@ async def test_a_screen_gets_only_formats_that_it_takes(still_site: Site) -> Non
         original, encoded = await modern.frame(), await modest.frame()
 
     assert (original["format"], original["tier"]) == ("webp", "original")
-    assert (encoded["format"], encoded["tier"]) == ("jpeg", "jpeg")
+    assert encoded["format"] == "jpeg"
+    assert encoded["tier"].startswith("jpeg-")
+    assert encoded["stages"]["encoded"] >= encoded["stages"]["published"]
     assert encoded["image"].startswith(b"\xff\xd8")
     assert encoded["sequence"] == original["sequence"]
 
@@ -174,24 +188,23 @@ async def test_unknown_messages_and_fields_are_passed_over_and_counted(still_sit
         assert (await screen.frame())["sequence"] == 1
 
 
-async def test_who_acknowledges_gets_two_frames_and_no_more_then_the_newest(still_site: Site) -> None:
+async def test_who_stops_acknowledging_gets_no_more_and_the_newest_when_it_goes_on(still_site: Site) -> None:
     async with still_site.screen("left") as screen:
         await publish(still_site)
         await screen.ack(await screen.frame())
-        await screen.sync()
-
-        for expected in ([2], [3], [], [], []):
-            await publish(still_site)
-            assert await frames_now(screen) == expected
-
-        await screen.send("ack", sequence=2)
-        assert (await screen.frame())["sequence"] == 6
-        await publish(still_site)
-        assert await frames_now(screen) == []
-        await screen.send("ack", sequence=6)
-        assert (await screen.frame())["sequence"] == 7
         (subscriber,) = still_site.canvas("left").subscribers
-        assert subscriber.mailbox.replaced == 2
+
+        got = [1]
+        while subscriber.mailbox.replaced < 5:
+            await publish(still_site)
+            got += await frames_now(screen)
+        await screen.send("ack", sequence=got[-1])
+
+        newest = still_site.canvas("left").newest
+        assert newest is not None
+        assert (await screen.frame())["sequence"] == newest.sequence
+        assert got == sorted(set(got))
+        assert newest.sequence not in got
 
 
 async def test_who_is_silent_gets_every_frame_while_its_socket_drains(still_site: Site) -> None:
@@ -214,7 +227,7 @@ async def test_an_acknowledgement_releases_all_lower_ones(still_site: Site) -> N
         await screen.sync()
 
         (subscriber,) = still_site.canvas("left").subscribers
-        assert subscriber.mailbox.window.in_flight == 0
+        assert subscriber.flow.in_flight == 0
         await screen.send("ack", sequence=1)  # Late, and no offence.
         await screen.sync()
 
@@ -232,7 +245,7 @@ OFFENCES = {
     "an acknowledgement of a huge number": (packed(type="ack", sequence=2**63), 1002),
     "a time of infinity": (packed(type="time", client_sent_ms=float("inf")), 1002),
     "a time of nothing": (packed(type="time"), 1002),
-    "a wish for no frames": (packed(type="ready", max_fps=0), 1002),
+    "a wish for hardly any frames": (packed(type="ready", max_fps=0.001), 1002),
     "a wish for NaN": (packed(type="ready", max_fps=float("nan")), 1002),
     "visible as a number": (packed(type="ready", visible=1), 1002),
     "a viewport of words": (packed(type="ready", viewport={"width": "a", "height": 1}), 1002),
@@ -335,7 +348,7 @@ async def test_who_wishes_for_fewer_frames_gets_the_newest_at_that_rate(tmp_path
 
         elapsed_s = (seconds[-1]["published_ms"] - first["published_ms"]) / 1000
         # Three intervals of 0.2 s; each frame was the newest at the end of its own.
-        assert elapsed_s >= 0.5
+        assert elapsed_s >= 0.4
         assert published > 10
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,10 +17,13 @@ from hypothesis import strategies as st
 from images import frame_of
 
 from server.errors import MessageTooBigError, ProtocolError
+from server.streaming import multipart
 from server.streaming.frame import EncodedImage, Frame
 from server.streaming.wire import (
     MAX_CLIENT_MESSAGE_BYTES,
     Form,
+    control_bytes,
+    frame_payload,
     number_field,
     pack_frame,
     pack_message,
@@ -85,9 +89,8 @@ def test_images_of_every_size_come_back_as_they_were(size_bytes: int) -> None:
     frame = frame_of(3, EncodedImage(bytes(range(256)) * (size_bytes // 256 + 1), "webp", 640, 480))
     frame = frame_of(3, EncodedImage(frame.image.data[:size_bytes], "webp", 640, 480))
 
-    packed = pack_frame(frame, Form.MSGPACK, "original")
-    text = pack_frame(frame, Form.JSON, "original")
-    assert isinstance(packed, bytes)
+    packed = b"".join(pack_frame(frame, Form.MSGPACK, "original"))
+    text = b"".join(pack_frame(frame, Form.JSON, "original"))
 
     assert msgpack.unpackb(packed)["image"] == frame.image.data
     assert base64.b64decode(json.loads(text)["image"]) == frame.image.data
@@ -96,8 +99,8 @@ def test_images_of_every_size_come_back_as_they_were(size_bytes: int) -> None:
 def test_json_carries_the_same_values_as_msgpack() -> None:
     frame = golden_module().FRAME
 
-    packed = msgpack.unpackb(pack_frame(frame, Form.MSGPACK, "original"))
-    text = json.loads(pack_frame(frame, Form.JSON, "original"))
+    packed = msgpack.unpackb(b"".join(pack_frame(frame, Form.MSGPACK, "original")))
+    text = json.loads(b"".join(pack_frame(frame, Form.JSON, "original")))
 
     text["image"] = base64.b64decode(text["image"])
     assert text == packed
@@ -107,7 +110,7 @@ def test_json_carries_the_same_values_as_msgpack() -> None:
 def test_the_first_clients_get_their_three_fields() -> None:
     frame = golden_module().FRAME
 
-    message = json.loads(pack_frame(frame, Form.SEED_JSON, "original"))
+    message = json.loads(b"".join(pack_frame(frame, Form.SEED_JSON, "original")))
 
     assert message == {
         "timestamp": "2026-11-20T14:28:37.348Z",
@@ -116,10 +119,53 @@ def test_the_first_clients_get_their_three_fields() -> None:
     }
 
 
-def test_stages_are_left_out_where_there_are_none() -> None:
+def test_what_passes_through_is_encoded_when_it_is_published() -> None:
     bare = Frame("left", 1, "id", 1.0, 2.0, EncodedImage(b"x", "png", 1, 1))
 
-    assert "stages" not in msgpack.unpackb(pack_frame(bare, Form.MSGPACK, "original"))
+    message = msgpack.unpackb(b"".join(pack_frame(bare, Form.MSGPACK, "original")))
+
+    assert message["stages"] == {"painted": 1.0, "published": 2.0, "encoded": 2.0}
+    assert "present_at_ms" not in message
+
+
+def test_the_instant_to_present_at_is_told_where_there_is_one() -> None:
+    frame = replace(frame_of(1), present_at_ms=1_795_184_917_500.5)
+
+    message = msgpack.unpackb(b"".join(pack_frame(frame, Form.MSGPACK, "original")))
+
+    assert message["present_at_ms"] == 1_795_184_917_500.5
+    assert list(message)[-1] == "image"
+
+
+def test_the_image_is_a_piece_of_its_own_and_not_copied() -> None:
+    frame = frame_of(1)
+
+    assert any(piece is frame.image.data for piece in pack_frame(frame, Form.MSGPACK, "original"))
+
+
+@pytest.mark.parametrize("form", [Form.MSGPACK, Form.JSON])
+def test_a_frame_of_those_who_acknowledge_has_a_ping_with_its_number_in_front(form: Form) -> None:
+    payload = frame_payload(frame_of(2**32 + 7), form, "original")
+
+    assert bytes(payload.parts[0][: payload.ping_bytes]) == b"\x89\x04\0\0\0\x07"
+    assert payload.encoded_ms == frame_of(1).published_ms
+
+
+@pytest.mark.parametrize("form", [Form.SEED_JSON, Form.MJPEG, Form.MJPEG_AHEAD])
+def test_the_others_have_none_and_know_no_control_messages(form: Form) -> None:
+    assert frame_payload(frame_of(1), form, "original").ping_bytes == 0
+    assert control_bytes({"type": "bye"}, form) == b""
+
+
+def test_a_multipart_frame_is_its_parts_and_nothing_else() -> None:
+    payload = frame_payload(frame_of(1), Form.MJPEG, "original")
+
+    assert b"".join(payload.parts) == b"".join(multipart.pieces(frame_of(1), is_ahead=False))
+
+
+def test_a_pong_is_text_in_every_form() -> None:
+    assert control_bytes({"type": "pong"}, Form.MSGPACK) == b"\x81\x04pong"
+    assert control_bytes({"type": "pong"}, Form.JSON) == b"\x81\x04pong"
 
 
 @pytest.mark.parametrize("form", [Form.MSGPACK, Form.JSON])

@@ -1,18 +1,17 @@
 """What waits for one subscriber: a single frame, the newest, and the control messages before it.
 
-Pure but for one event that wakes the writer. The rule that must not be broken: the newest frame is
-never dropped, only replaced by a newer one; control messages are neither dropped nor put behind
-more than the one frame that is already on its way.
+Pure and synchronous: whoever empties it is told by a call. The rule that must not be broken: the
+newest frame is never dropped, only replaced by a newer one; control messages are neither dropped nor
+put behind more than the one frame that is already on its way.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from server.streaming.flow.control import Window
 from server.streaming.frame import Frame
 
 
@@ -23,61 +22,77 @@ Message = Mapping[str, Any]
 MAX_WAITING_MESSAGES = 64
 
 
-class MailboxClosed(Exception):
-    """Nothing more comes.
+@dataclass(frozen=True, slots=True)
+class MailboxClosed:
+    """Why nothing more comes."""
 
-    Attributes:
-        reason: The reason for the `bye` message.
-        reconnect: Whether the peer should come back.
-        close_code: The WebSocket close code.
-    """
-
-    def __init__(self, reason: str, *, reconnect: bool, close_code: int) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.reconnect = reconnect
-        self.close_code = close_code
+    reason: str  # for the `bye` message and the close frame
+    reconnect: bool  # whether the peer should come back
+    close_code: int  # of the WebSocket
 
 
 class Mailbox:
     """Single-slot buffer of one subscriber.
 
     Attributes:
-        replaced: Frames that a newer one replaced before they were taken.
-        window: How much may be on its way to the subscriber.
-        on_close: Called when it is closed, for whoever is busy sending then.
+        newest: The frame that was offered last, taken or not; None before the first.
+        replaced: Frames that a newer one replaced before they were sent.
+        hidden: Frames that were offered while the screen was not shown.
+        is_visible: Whether the screen is shown: a hidden one gets no frames and no status, and keeps
+            the newest of both for later.
+        closed: Why nothing more comes, or None.
+        on_ready: Called after every change that may let something leave.
     """
 
-    def __init__(self, window: Window) -> None:
-        self.window = window
+    __slots__ = (
+        "_frame",
+        "_messages",
+        "_status",
+        "closed",
+        "hidden",
+        "is_visible",
+        "newest",
+        "on_ready",
+        "replaced",
+    )
+
+    def __init__(self) -> None:
+        self.newest: Frame | None = None
         self.replaced = 0
-        self.on_close: Callable[[], None] = lambda: None
+        self.hidden = 0
+        self.is_visible = True
+        self.closed: MailboxClosed | None = None
+        self.on_ready: Callable[[], None] = _nobody
         self._frame: Frame | None = None
         self._messages: deque[Message] = deque()
         self._status: Message | None = None
-        self._closed: MailboxClosed | None = None
-        # Whether the screen is shown: a hidden one gets no frames, and keeps its newest for later.
-        self._is_visible = True
-        self._wake = asyncio.Event()
 
     @property
     def has_frame(self) -> bool:
-        """Whether a frame waits to be taken."""
+        """Whether a frame waits, though perhaps for a hidden screen."""
         return self._frame is not None
 
     @property
-    def is_visible(self) -> bool:
-        """Whether the subscriber shows frames now."""
-        return self._is_visible
+    def waiting(self) -> Frame | None:
+        """The frame that may be taken: None while the screen is hidden."""
+        return self._frame if self.is_visible else None
+
+    @property
+    def has_message(self) -> bool:
+        """Whether a control message may be taken."""
+        return bool(self._messages) or (self._status is not None and self.is_visible)
 
     def offer(self, frame: Frame) -> None:
         """Put the newest frame in, replacing one not taken."""
-        if self._closed:
+        if self.closed:
             return
-        if self._frame is not None:
+        self.newest = frame
+        if not self.is_visible:
+            self.hidden += 1
+        elif self._frame is not None:
             self.replaced += 1
         self._frame = frame
-        self._wake.set()
+        self.on_ready()
 
     def post(self, message: Message) -> bool:
         """Put a control message in.
@@ -88,73 +103,56 @@ class Mailbox:
         if len(self._messages) >= MAX_WAITING_MESSAGES:
             return False
         self._messages.append(message)
-        self._wake.set()
+        self.on_ready()
         return True
 
     def post_status(self, message: Message) -> None:
-        """Put the canvas's newest status in, replacing one not taken."""
+        """Put the canvas's newest status in, replacing one not taken; held while the screen is hidden."""
         self._status = message
-        self._wake.set()
+        self.on_ready()
 
     def set_visible(self, is_visible: bool) -> None:
         """Hold frames back while the screen is hidden; let the newest go when it is shown again."""
-        self._is_visible = is_visible
-        self._wake.set()
-
-    def acknowledge(self, sequence: int, now_s: float) -> int:
-        """Release what the peer has received; see `Window.acknowledge`."""
-        released = self.window.acknowledge(sequence, now_s)
-        self._wake.set()
-        return released
+        self.is_visible = is_visible
+        self.on_ready()
 
     def close(self, reason: str, *, reconnect: bool, close_code: int) -> None:
-        """End the mailbox: what waits in it is lost, but for control messages. Idempotent."""
-        if self._closed is None:
-            self._closed = MailboxClosed(reason, reconnect=reconnect, close_code=close_code)
-            self._frame = None
-            self._wake.set()
-            self.on_close()
+        """End the mailbox: the frame in it is lost, control messages and a `bye` still leave. Idempotent."""
+        if self.closed is None:
+            self.closed = MailboxClosed(reason, reconnect, close_code)
+            self.newest = self._frame = None
+            # Not by `post`: a full mailbox loses the oldest of what its peer did not read anyway.
+            while len(self._messages) >= MAX_WAITING_MESSAGES:
+                self._messages.popleft()
+            self._messages.append({"type": "bye", "reason": reason, "reconnect": reconnect})
+            self._status = None
+            self.on_ready()
 
     def take_message(self) -> Message | None:
         """Take the next control message, or None."""
         if self._messages:
             return self._messages.popleft()
+        if self._status is None or not self.is_visible:
+            return None
         status, self._status = self._status, None
         return status
 
-    def take_frame(self, now_s: float) -> Frame | None:
-        """Take the frame if it may leave now, or None."""
-        if not self._may_leave(now_s):
+    def take_frame(self) -> Frame | None:
+        """Take the frame that waits, or None."""
+        if not self.is_visible:
             return None
         frame, self._frame = self._frame, None
         return frame
 
-    def _may_leave(self, now_s: float) -> bool:
-        return self._frame is not None and self._is_visible and self.window.is_open(now_s)
-
-    async def wait(self, now_s: float) -> None:
-        """Wait until something may have become takeable.
-
-        Args:
-            now_s: The time, no earlier than the one for which the caller found nothing to take.
-
-        Raises:
-            MailboxClosed: If the mailbox is closed and all its messages are taken.
-
-        Cancellation:
-            Loses nothing: this takes nothing.
-        """
-        if self._messages or self._status is not None:
+    def put_back(self, frame: Frame) -> None:
+        """Return a frame that was taken and not sent; a newer one that waits replaces it."""
+        if self.closed:
             return
-        if self._closed:
-            raise self._closed
-        if self._may_leave(now_s):
-            # The rate allows it since the caller looked: no event would ever tell.
-            return
-        self._wake.clear()
-        pause_s = self.window.opens_in_s(now_s) if self.has_frame and self._is_visible else None
-        try:
-            async with asyncio.timeout(pause_s):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+        if self._frame is None:
+            self._frame = frame
+        else:
+            self.replaced += 1
+
+
+def _nobody() -> None:
+    """Nobody empties the mailbox yet."""

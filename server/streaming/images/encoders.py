@@ -21,16 +21,17 @@ from PIL import Image, ImageOps
 
 from server.errors import InvalidError, TooBigError, UnsupportedMediaError
 from server.streaming.frame import FORMATS, EncodedImage
+from server.streaming.images import metadata
 
 
 # 4K in any orientation, and what the inference service takes as a source.
 MAX_SIDE_PX = 4096
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
-_FORMATS_READ = ("JPEG", "WEBP", "PNG")
+FORMATS_READ = ("JPEG", "WEBP", "PNG")
 # What Pillow raises for a file that is broken, as fuzzing it shows.
 BROKEN = (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, EOFError, struct.error)
 # The EXIF tag of how a photograph was held.
-_ORIENTATION = 0x0112
+ORIENTATION = 0x0112
 # Phones write JPEG with a second picture behind it, which Pillow calls MPO; the first one is shown.
 _OUR_NAMES = {"JPEG": "jpeg", "MPO": "jpeg", "WEBP": "webp", "PNG": "png"}
 
@@ -68,6 +69,9 @@ JPEG_ENCODER = "turbojpeg" if _turbojpeg_encode else "pillow"
 def inspect(data: bytes, *, field: str = "body") -> EncodedImage:
     """Judge a file by its header, without decoding it: quick, whatever it claims to be.
 
+    Returns:
+        The image without what does not travel, see `metadata`; the same bytes where there is nothing.
+
     Raises:
         UnsupportedMediaError: If it is no JPEG, PNG or WebP file.
         TooBigError: If it is over `MAX_IMAGE_BYTES` or `MAX_SIDE_PX`.
@@ -81,7 +85,11 @@ def inspect(data: bytes, *, field: str = "body") -> EncodedImage:
         # Pillow would take it for no WebP file at all.
         raise InvalidError("the webp file is cut short", field=field)
     try:
-        with quietly(), Image.open(io.BytesIO(data), formats=_FORMATS_READ) as image:
+        data = metadata.strip(data)
+    except InvalidError as exc:
+        raise InvalidError(str(exc), field=field) from exc
+    try:
+        with quietly(), Image.open(io.BytesIO(data), formats=FORMATS_READ) as image:
             format_, (width, height) = _OUR_NAMES[image.format or ""], _upright_size(image)
             is_animated = image.format != "MPO" and getattr(image, "n_frames", 1) > 1
     except Image.DecompressionBombError as exc:
@@ -102,7 +110,7 @@ def inspect(data: bytes, *, field: str = "body") -> EncodedImage:
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     """Return the size that screens show: photographs may lie on their side in the file."""
     try:
-        is_turned = image.format in ("JPEG", "MPO") and image.getexif().get(_ORIENTATION) in (5, 6, 7, 8)
+        is_turned = image.format in ("JPEG", "MPO") and image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
     except BROKEN:
         is_turned = False
     width, height = image.size
@@ -131,17 +139,27 @@ def encode(pixels: np.ndarray[Any, np.dtype[np.uint8]], format_: str, quality: i
     height, width = pixels.shape[:2]
     if format_ == "jpeg" and _turbojpeg_encode and width * height <= TURBOJPEG_MAX_PX:
         return EncodedImage(_turbojpeg_encode(np.ascontiguousarray(pixels), quality), format_, width, height)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, format_, **options_of(format_, quality))
+    return EncodedImage(out.getvalue(), format_, width, height)
+
+
+def options_of(format_: str, quality: int) -> dict[str, Any]:
+    """Return how Pillow is to save a live frame.
+
+    Raises:
+        ValueError: If it is none of `FORMATS`.
+    """
     options: dict[str, dict[str, Any]] = {
+        # Chroma at half resolution is invisible up to quality 90, and costs half the time.
         "jpeg": {"quality": quality, "subsampling": "4:2:0" if quality <= 90 else "4:4:4"},
         # Method 0 and level 1: the fastest; a live frame is looked at for a quarter of a second.
         "webp": {"quality": quality, "method": 0},
         "png": {"compress_level": 1},
     }
-    if format_ not in FORMATS:
+    if format_ not in options:
         raise ValueError(f"format must be one of {FORMATS}, got {format_!r}")
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, format_, **options[format_])
-    return EncodedImage(out.getvalue(), format_, width, height)
+    return options[format_]
 
 
 def decode(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -154,7 +172,7 @@ def decode(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
         InvalidError: If its content is broken.
     """
     try:
-        with quietly(), Image.open(io.BytesIO(data), formats=_FORMATS_READ) as image:
+        with quietly(), Image.open(io.BytesIO(data), formats=FORMATS_READ) as image:
             return rgb(image)
     except BROKEN as exc:
         raise InvalidError(f"the image cannot be decoded: {exc}", field="body") from exc

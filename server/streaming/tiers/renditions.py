@@ -1,97 +1,246 @@
-"""What a frame becomes on the wire: encoded and packed once, for however many subscribers.
+"""What a canvas's frames become on the wire: each encoded and packed once, for however many subscribers.
 
-A frame whose format the subscriber takes passes through untouched. For the others it is encoded
-again as JPEG, in a thread, once for all who need that.
+A frame in the tier `original` passes through untouched. Every other tier is encoded in a pool, never on
+the event loop; per tier at most one frame at a time, with the newest one wanted behind it. Twins, frames
+that show the same picture, share what was encoded of it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import TypeVar
 
 from server.streaming.frame import EncodedImage, Frame
-from server.streaming.images import encoders
-from server.streaming.wire import Form, pack_frame
+from server.streaming.images import transcoding
+from server.streaming.payload import Payload
+from server.streaming.tiers.line import Line, Request
+from server.streaming.tiers.sizes import TierSizes
+from server.streaming.tiers.sources import Source
+from server.streaming.tiers.tier import ORIGINAL, Tier
+from server.streaming.wire import Form, frame_payload
 
-
-T = TypeVar("T")
 
 # A frame is sent while the next one is published; one more for who is slower than that.
-_KEPT = 3
+_KEPT_SOURCES = 3
+# Twins come one after the other, and only the last of them is asked for.
+_KEPT_PAYLOADS = 48
 # Packing copies the image once (0.1 ms for 1 MB); writing base64 into JSON costs ten times that,
-# so from this size on it is done in a thread.
+# so from this size on it is done in the pool.
 _TEXT_ON_LOOP_BYTES = 32 * 1024
+# Formats and widths of the newest frame that were asked for by request, and are kept.
+_KEPT_SNAPSHOTS = 12
+_SNAPSHOT_QUALITY = 85
 
 
 class Renditions:
-    """The packed forms of one canvas's newest frames.
+    """The packed forms of one canvas's newest frames. Belongs to the event loop's thread.
+
+    Attributes:
+        encoded: Images that had to be encoded.
+        cancelled: Encodings that nobody wanted any more, or that a newer frame took the place of.
+        undecodable: Pictures that turned out to be broken.
 
     Resources: the executor belongs to the caller.
     """
 
-    def __init__(self, executor: Executor, quality: int = 85) -> None:
-        self.quality = quality
-        self.encoded = 0  # frames that had to be encoded again
+    def __init__(self, executor: Executor) -> None:
+        self.encoded = 0
+        self.cancelled = 0
+        self.undecodable = 0
         self._executor = executor
-        self._made: OrderedDict[tuple[int, object], asyncio.Future[object]] = OrderedDict()
+        self._sizes = TierSizes()
+        self._sources: list[Source] = []
+        self._lines: dict[Tier, Line] = {}
+        self._payloads: OrderedDict[tuple[int, str, Tier, Form], tuple[Source, Payload]] = OrderedDict()
+        self._snapshots: OrderedDict[
+            tuple[int, str, int | None], tuple[EncodedImage, asyncio.Future[EncodedImage]]
+        ] = OrderedDict()
+        # One at a time: whoever asks for many widths must not keep the screens' tiers waiting.
+        self._snapshot_turn = asyncio.Lock()
 
-    async def payload(self, frame: Frame, form: Form, formats: frozenset[str]) -> bytes | str:
-        """Return a frame packed for a subscriber.
+    def estimate(self, frame: Frame, tier: Tier) -> tuple[int, float]:
+        """Return about how many bytes a frame has in a tier, and how many seconds encoding it takes."""
+        source = self._known(frame)
+        if source is not None and (made := source.encoded.get(tier)):
+            return len(made[0].data), 0.0
+        return self._sizes.estimate(frame.image, tier)
+
+    def is_undecodable(self, frame: Frame) -> bool:
+        """Tell whether a frame has turned out to be broken: only its original can be sent."""
+        source = self._known(frame)
+        return source is not None and source.is_broken
+
+    def counters(self) -> dict[str, int]:
+        """Describe the work for `/state`."""
+        return {"encoded": self.encoded, "cancelled": self.cancelled, "undecodable": self.undecodable}
+
+    def ready(self, frame: Frame, tier: Tier, form: Form) -> Payload | None:
+        """Return a frame's message if it is there, or can be packed at once."""
+        source = self._source_of(frame)
+        key = (id(source), frame.image_id, tier, form)
+        if key in self._payloads:
+            self._payloads.move_to_end(key)
+            return self._payloads[key][1]
+        made = (source.image, frame.published_ms) if tier is ORIGINAL else source.encoded.get(tier)
+        if made is None or (form.is_text and len(made[0].data) > _TEXT_ON_LOOP_BYTES):
+            return None
+        payload = _pack(frame, tier, form, *made)
+        self._keep(source, frame, tier, form, payload)
+        return payload
+
+    def request(
+        self, frame: Frame, tier: Tier, form: Form, on_done: Callable[[Payload | None], None]
+    ) -> Request:
+        """Have a frame's message made.
 
         Args:
             frame: The frame.
-            form: How the subscriber reads messages.
-            formats: The image formats that it takes; JPEG is always one of them.
+            tier: What to encode it as.
+            form: What to pack it as.
+            on_done: Called once on the event loop, never before this returns: with the message, or with
+                None where the picture is broken or a newer one took its place before work began.
+
+        Returns:
+            A handle on it; `on_done` is not called after its `cancel`.
+        """
+        loop = asyncio.get_running_loop()
+        request = Request(frame, form, on_done)
+        source = self._source_of(frame)
+        if source.is_broken and tier is not ORIGINAL:
+            loop.call_soon(request.done, None)
+            return request
+        self._join(tier, source, request, loop)
+        return request
+
+    async def image(self, frame: Frame, format_: str, *, width: int | None = None) -> EncodedImage:
+        """Return a frame's image in a format, for those who ask for single pictures.
+
+        Args:
+            frame: The frame.
+            format_: One of `FORMATS`.
+            width: Pixels; the height follows. Never enlarged.
 
         Raises:
-            InvalidError: If the frame must be encoded again and cannot be decoded.
+            InvalidError: If the picture is broken.
 
         Cancellation:
-            Atomic: the work goes on for the others who wait for it.
+            Loses nothing; a thread that has begun goes on to its end.
         """
-        if form is Form.SEED_JSON:
-            formats = frozenset({"jpeg"})
-        if frame.image.format in formats:
-            tier = "original"
-        else:
-            tier = "jpeg"
-            frame = replace(frame, image=await self.image(frame, "jpeg"))
+        image = frame.image
+        if width is not None and width >= image.width:
+            width = None
+        if image.format == format_ and width is None:
+            return image
+        key = (id(image), format_, width)
+        kept = self._snapshots.get(key)
+        if kept is None or kept[1].cancelled() or (kept[1].done() and kept[1].exception()):
+            made = asyncio.ensure_future(self._snapshot(image, format_, width))
+            # Nobody may wait for it any more when it fails.
+            made.add_done_callback(lambda future: future.cancelled() or future.exception())
+            # The image is kept with it, so that no other one takes its identity.
+            kept = self._snapshots[key] = (image, made)
+            while len(self._snapshots) > _KEPT_SNAPSHOTS:
+                self._snapshots.popitem(last=False)
+        return await asyncio.shield(kept[1])
 
-        def pack() -> bytes | str:
-            return pack_frame(frame, form, tier)
+    async def _snapshot(self, image: EncodedImage, format_: str, width: int | None) -> EncodedImage:
+        def make() -> EncodedImage:
+            scale = width / image.width if width else 1.0
+            picture = transcoding.load(image.data, scale)
+            if width:
+                picture = transcoding.shrink(picture, width, max(1, round(image.height * scale)))
+            return transcoding.write(picture, format_, _SNAPSHOT_QUALITY)
 
-        is_heavy = form.is_text and len(frame.image.data) > _TEXT_ON_LOOP_BYTES
-        return await self._once(frame, (form, tier), pack, in_thread=is_heavy)
+        async with self._snapshot_turn:
+            made = await asyncio.get_running_loop().run_in_executor(self._executor, make)
+        self.encoded += 1
+        return made
 
-    async def image(self, frame: Frame, format_: str) -> EncodedImage:
-        """Return a frame's image in a format; as it is where that is its own."""
-        if frame.image.format == format_:
-            return frame.image
+    def _join(self, tier: Tier, source: Source, request: Request, loop: asyncio.AbstractEventLoop) -> None:
+        line = self._lines.get(tier)
+        if line is None:
+            line = self._lines[tier] = Line(tier, _pack)
+        superseded = line.superseded
+        for late in line.join(source, request):
+            loop.call_soon(late.done, None)
+        self.cancelled += line.superseded - superseded
+        self._run(line, loop)
 
-        def encode() -> EncodedImage:
+    def _run(self, line: Line, loop: asyncio.AbstractEventLoop) -> None:
+        """Have a line's next picture encoded, unless one is."""
+        if not line.begin():
+            return
+
+        def work() -> None:
+            line.work()
+            # The pool is shut down after the canvases; a loop that is closed has nobody to be told.
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._done, line, loop)
+
+        # The pool is shut down when nobody is left but those who are about to go.
+        with contextlib.suppress(RuntimeError):
+            self._executor.submit(work)
+
+    def _done(self, line: Line, loop: asyncio.AbstractEventLoop) -> None:
+        """Take in what a thread has made, tell those who wait for it, and go on.
+
+        Raises:
+            Exception: The bug that stopped it, for the loop's handler; everybody has been told then.
+        """
+        work, tier = line.end(), line.tier
+        source = work.source
+        self.cancelled += work.is_abandoned
+        if source.is_broken and not source.is_counted:
+            source.is_counted = True
+            self.undecodable += 1
+        if work.made is not None and tier not in source.encoded:
             self.encoded += 1
-            return encoders.convert(frame.image, format_, self.quality)
-
-        return await self._once(frame, format_, encode, in_thread=True)
-
-    async def _once(self, frame: Frame, what: object, make: Callable[[], T], *, in_thread: bool) -> T:
-        """Return what was made for this frame before, or make it."""
-        key = (frame.sequence, what)
-        made = self._made.get(key)
-        if made is None:
-            loop = asyncio.get_running_loop()
-            if in_thread:
-                made = loop.run_in_executor(self._executor, make)
+            self._sizes.learn(source.image, tier, len(work.made[0].data), work.took_s)
+            source.encoded[tier] = work.made
+        for (_, form), (frame, payload) in work.packed.items():
+            self._keep(source, frame, tier, form, payload)
+        failed = (source.is_broken and tier is not ORIGINAL) or work.bug is not None
+        for request in work.requests:
+            packed = work.packed.get(request.key)
+            if packed is not None or failed:
+                request.done(packed[1] if packed else None)
             else:
-                made = loop.create_future()
-                made.set_result(make())
-            self._made[key] = made
-            newest = max(sequence for sequence, _ in self._made)
-            for old in [kept for kept in self._made if kept[0] <= newest - _KEPT]:
-                del self._made[old]
-        result: object = await asyncio.shield(made)
-        return result  # type: ignore[return-value] # the key decides the type
+                # It came while the thread was about to end: what remains is to pack it.
+                self._join(tier, source, request, loop)
+        self._run(line, loop)
+        if work.bug is not None:
+            raise work.bug
+
+    def _keep(self, source: Source, frame: Frame, tier: Tier, form: Form, payload: Payload) -> None:
+        # Only of what is kept itself: an old frame's message is for those who wait for it.
+        if source in self._sources:
+            self._payloads[(id(source), frame.image_id, tier, form)] = (source, payload)
+            while len(self._payloads) > _KEPT_PAYLOADS:
+                self._payloads.popitem(last=False)
+
+    def _known(self, frame: Frame) -> Source | None:
+        return next((source for source in self._sources if source.image is frame.image), None)
+
+    def _source_of(self, frame: Frame) -> Source:
+        """Return what is kept of a frame's picture, beginning with it if it is new."""
+        source = self._known(frame)
+        if source is not None:
+            source.sequence = max(source.sequence, frame.sequence)
+            return source
+        source = Source(frame.image, frame.sequence)
+        self._sources.append(source)
+        self._sources.sort(key=lambda kept: kept.sequence)
+        while len(self._sources) > _KEPT_SOURCES:
+            gone = self._sources.pop(0)
+            for key in [key for key, (kept, _) in self._payloads.items() if kept is gone]:
+                del self._payloads[key]
+        return source
+
+
+def _pack(frame: Frame, tier: Tier, form: Form, image: EncodedImage, encoded_ms: float) -> Payload:
+    stages = {**frame.stages, "encoded": encoded_ms}
+    return frame_payload(replace(frame, image=image, stages=stages), form, tier.name)

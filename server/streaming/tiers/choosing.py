@@ -1,0 +1,245 @@
+"""Which tier a subscriber gets: by its own viewport, formats and goodput, and nobody else's.
+
+Pure: no event loop and no clock of its own. Down at once, since every frame that does not fit makes
+the next ones old; up slowly, since a link that has just got faster may not stay so. The rule that must
+not be broken: a link whose measured goodput only wavers keeps its tier.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from server.streaming.frame import EncodedImage
+from server.streaming.tiers.sizes import modelled_bytes_per_px
+from server.streaming.tiers.tier import ORIGINAL, Tier
+
+
+# What the browser may enlarge: hardly seen, and a screen a little larger than a step does not pay for
+# the next one.
+MAX_ENLARGEMENT = 1.25
+# Of the source's interval that a frame's transmission may take; the rest is for larger frames.
+FALL_SHARE = 0.85
+# The same, of a tier that is risen to: a fifth below, so that noise of a fifth does not bring it down.
+RISE_SHARE = 0.7
+# Screens look alive at ten frames per second: a faster source is conflated rather than coarsened.
+LEAST_INTERVAL_S = 0.1
+# Looks in which the tier does not fit before it falls; a single one may be an outlier ...
+FALL_LOOKS = 2
+# ... unless the link is this much too slow.
+FALL_NOW = 2.0
+# How long a better tier must have fit, at every look, before it is risen to, seconds.
+RISE_AFTER_S = 5.0
+MAX_RISE_AFTER_S = 60.0
+# A fall so soon after a rise shows that the rise was a mistake, seconds.
+FAILED_WITHIN_S = 10.0
+# A rise that has held for so long makes up for earlier mistakes, seconds.
+FORGIVEN_AFTER_S = 120.0
+# What the picture of a canvas that rests may take, seconds.
+REST_S = 2.0
+# Of the source's interval that encoding WebP may take: it is four times as dear as JPEG.
+WEBP_SHARE = 0.5
+# Pillow copies a picture pixel by pixel with the interpreter's lock held before it encodes WebP:
+# some milliseconds for 1080p, which the event loop would feel beyond that.
+WEBP_MAX_PX = 1920 * 1200
+# A tier that saves less than this of the original is not worth encoding.
+WORTHWHILE_SHARE = 0.9
+# For a subscriber that takes neither the frame's format nor any tier that is configured.
+FALLBACK = Tier(1.0, "jpeg", 85)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one decision is made of."""
+
+    image: EncodedImage
+    rate_bytes_s: float | None
+    interval_s: float
+    encode_s: Callable[[Tier], float | None]
+    bytes_of: Callable[[Tier], int]
+
+    def load(self, tier: Tier) -> float:
+        """Return how many seconds a frame in a tier occupies the link."""
+        if self.rate_bytes_s is None:
+            return 0.0
+        return self.bytes_of(tier) / self.rate_bytes_s if self.rate_bytes_s > 0.0 else math.inf
+
+    def fits(self, tier: Tier, share: float) -> bool:
+        """Tell whether a frame in a tier is through before the next one comes."""
+        return self.load(tier) <= share * max(self.interval_s, LEAST_INTERVAL_S)
+
+
+class TierChooser:
+    """Chooses the tier of one subscriber's frames."""
+
+    def __init__(self, tiers: Sequence[Tier]) -> None:
+        self.tiers = tuple(sorted(set(tiers), key=_worth, reverse=True))
+        self._scales = sorted({tier.scale for tier in self.tiers})
+        self.switches = 0  # changes of tier that the link was the reason of
+        self._tier: Tier | None = None
+        self._seen: tuple[object, ...] = ()
+        self._best: Tier | None = None  # the best that this screen could get of such a picture
+        self._misfits = 0  # looks in a row
+        self._rise_to: Tier | None = None  # the best that has fit at every look since
+        self._rises_at = math.inf
+        self._rise_after_s = RISE_AFTER_S
+        self._risen_at = -math.inf
+        self._changed_at = -math.inf
+
+    def choose(
+        self,
+        image: EncodedImage,
+        *,
+        now_s: float,
+        viewport: tuple[int, int] | None,
+        formats: frozenset[str],
+        rate_bytes_s: float | None,
+        interval_s: float,
+        encode_s: Callable[[Tier], float | None],
+        bytes_of: Callable[[Tier], int],
+    ) -> Tier:
+        """Choose the tier of the next frame.
+
+        Args:
+            image: The frame's own image.
+            now_s: Monotonic seconds.
+            viewport: The screen's size in device pixels, or None where it is not known.
+            formats: The formats that the screen takes; JPEG is taken to be one of them.
+            rate_bytes_s: The goodput of its link, or None where it is not known.
+            interval_s: The usual time between two frames, seconds.
+            encode_s: Returns how long encoding a tier takes, seconds, or None where that is not known.
+            bytes_of: Returns about how large the frame is in a tier.
+        """
+        look = _Look(image, rate_bytes_s, interval_s, encode_s, bytes_of)
+        seen = (image.format, image.width, image.height, viewport, formats)
+        if seen == self._seen and self._tier is self._best is ORIGINAL and look.fits(ORIGINAL, FALL_SHARE):
+            # By far the most frequent case, and there is nothing better.
+            self._misfits = 0
+            return ORIGINAL
+        tiers = self._candidates(look, viewport, formats, may_be_late=False)
+        self._best = tiers[0] if self._useful_scale(image, viewport) >= 1.0 else None
+        if self._tier is None or seen != self._seen:
+            # Another picture or another screen: nothing is known of what fits but the rate.
+            self._seen = seen
+            self._tier = _first_fitting(tiers, look, FALL_SHARE)
+            self._misfits = 0
+            self._forget_rise()
+            return self._tier
+        if self._tier not in tiers:
+            # Dear to encode all of a sudden, or no longer smaller than the original: the next that is.
+            worth = _worth(self._tier)
+            self._fall(next((tier for tier in tiers if _worth(tier) <= worth), tiers[-1]), now_s)
+        self._look(look, tiers, now_s)
+        return self._tier
+
+    def best_tier(
+        self,
+        image: EncodedImage,
+        *,
+        now_s: float,  # the same arguments as `choose`
+        viewport: tuple[int, int] | None,
+        formats: frozenset[str],
+        rate_bytes_s: float | None,
+        interval_s: float,
+        encode_s: Callable[[Tier], float | None],
+        bytes_of: Callable[[Tier], int],
+    ) -> Tier:
+        """Choose the tier of a picture that will stand: the best that the link carries in `REST_S`.
+
+        Takes what `choose` does, and changes nothing.
+        """
+        look = _Look(image, rate_bytes_s, interval_s, encode_s, bytes_of)
+        tiers = self._candidates(look, viewport, formats, may_be_late=True)
+        return next((tier for tier in tiers if look.load(tier) <= REST_S), min(tiers, key=bytes_of))
+
+    def _look(self, look: _Look, tiers: Sequence[Tier], now_s: float) -> None:
+        """Fall, rise or stay."""
+        assert self._tier is not None
+        if not look.fits(self._tier, FALL_SHARE):
+            self._forget_rise()
+            self._misfits += 1
+            if self._misfits >= FALL_LOOKS or not look.fits(self._tier, FALL_NOW * FALL_SHARE):
+                self._fall(_first_fitting(tiers, look, FALL_SHARE), now_s)
+            return
+        self._misfits = 0
+        if self._risen_at == self._changed_at and now_s - self._risen_at >= FORGIVEN_AFTER_S:
+            self._rise_after_s = RISE_AFTER_S
+        best = _first_fitting(tiers, look, RISE_SHARE)
+        if _worth(best) <= _worth(self._tier):
+            self._forget_rise()
+            return
+        if self._rise_to is None:
+            self._rises_at = now_s + self._rise_after_s
+        if self._rise_to is None or _worth(best) < _worth(self._rise_to):
+            self._rise_to = best
+        if now_s >= self._rises_at:
+            self._tier = self._rise_to
+            self._risen_at = self._changed_at = now_s
+            self.switches += 1
+            self._forget_rise()
+
+    def _fall(self, tier: Tier, now_s: float) -> None:
+        self._misfits = 0
+        if tier == self._tier:
+            return
+        if now_s - self._risen_at <= FAILED_WITHIN_S:
+            self._rise_after_s = min(2.0 * self._rise_after_s, MAX_RISE_AFTER_S)
+        self._tier = tier
+        self._changed_at = now_s
+        self.switches += 1
+
+    def _forget_rise(self) -> None:
+        self._rise_to = None
+        self._rises_at = math.inf
+
+    def _candidates(
+        self, look: _Look, viewport: tuple[int, int] | None, formats: frozenset[str], *, may_be_late: bool
+    ) -> list[Tier]:
+        """Return the tiers that a screen may get, best first; never none."""
+        image = look.image
+        scale = self._useful_scale(image, viewport)
+        is_taken = image.format in formats
+        tiers = [
+            tier
+            for tier in self.tiers
+            if tier is not ORIGINAL
+            and tier.scale <= scale
+            and (tier.format == "jpeg" or tier.format in formats)
+            and (tier.format != "webp" or _may_be_webp(look, tier, may_be_late=may_be_late))
+        ]
+        if not is_taken or ORIGINAL not in self.tiers:
+            return tiers or [ORIGINAL if is_taken else FALLBACK]
+        own_bytes = len(image.data)
+        smaller = [tier for tier in tiers if look.bytes_of(tier) < WORTHWHILE_SHARE * own_bytes]
+        # Where pixels are to be saved, the original is still the best of what weighs no more.
+        needs_scaling = scale < 1.0 and tiers[:1] == smaller[:1]
+        return smaller if needs_scaling and smaller else [ORIGINAL, *smaller]
+
+    def _useful_scale(self, image: EncodedImage, viewport: tuple[int, int] | None) -> float:
+        """Return the smallest scale there is that a screen need not enlarge by more than it may."""
+        if viewport is None or min(viewport) <= 0:
+            return 1.0
+        shown = min(viewport[0] / image.width, viewport[1] / image.height)
+        # Rounding up the sides of a tier must not make the next one of it.
+        return next((scale for scale in self._scales if scale * MAX_ENLARGEMENT + 1e-9 >= shown), 1.0)
+
+
+@functools.cache
+def _worth(tier: Tier) -> float:
+    """Return a number that orders tiers: what they weigh, of one and the same picture."""
+    return math.inf if tier is ORIGINAL else modelled_bytes_per_px(tier) * tier.scale**2
+
+
+def _first_fitting(tiers: Sequence[Tier], look: _Look, share: float) -> Tier:
+    """Return the best tier that fits, or the smallest one."""
+    return next((tier for tier in tiers if look.fits(tier, share)), min(tiers, key=look.bytes_of))
+
+
+def _may_be_webp(look: _Look, tier: Tier, *, may_be_late: bool) -> bool:
+    width, height = tier.size_of(look.image.width, look.image.height)
+    if width * height > WEBP_MAX_PX:
+        return False
+    encode_s = look.encode_s(tier)
+    return may_be_late or (encode_s is not None and encode_s <= WEBP_SHARE * look.interval_s)
