@@ -22,11 +22,11 @@ from server.streaming.clock import now_ms
 from server.streaming.delivery.mailbox import MailboxClosed, Message
 from server.streaming.delivery.subscriber import Subscriber
 from server.streaming.delivery.writer import Writer
-from server.streaming.payload import close_bytes, pong_bytes
+from server.streaming.payload import pong_bytes
 from server.streaming.wire import CloseCode
 from server.web import tcp
 from server.web.client_messages import handle_message, handle_pong
-from server.web.endings import CLOSE_S, abort, close
+from server.web.endings import abort, close
 from server.web.inbox import install
 from server.web.keys import Parts
 from server.web.outlet import Outlet
@@ -69,16 +69,17 @@ class Connection:
         self._payload_writer = payload_writer
         self._transport = request.transport
         self._is_bounded_by_socket = True
-        # Why we have closed, once the close frame is written; then ends who does not answer.
+        # Why we close, once everything before is written; then the reader makes way for the close.
         self._end: MailboxClosed | None = None
-        self._farewell: asyncio.TimerHandle | None = None
+        self._reading: asyncio.Timeout | None = None
         self._end_reason = ""
 
     async def serve(self) -> None:
         """Send and receive until either side has enough."""
         canvas, subscriber = self.canvas, self.subscriber
         about = log.bind(canvas=canvas.slug, subscriber=subscriber.number, form=subscriber.form.value)
-        about.info("screen connected", subscribers=len(canvas.subscribers))
+        about.debug("screen connected", subscribers=len(canvas.subscribers))
+        self.parts.tally.count("screens connected", canvas=canvas.slug)
         reason = ""
         try:
             if self._transport is None:
@@ -95,9 +96,8 @@ class Connection:
         except* ConnectionError:
             reason = "connection lost"
         finally:
-            if self._farewell is not None:
-                self._farewell.cancel()
-            about.info(
+            self.parts.tally.count("screens gone", canvas=canvas.slug)
+            about.debug(
                 "screen gone",
                 reason=self._end_reason or reason,
                 close_code=self._end.close_code if self._end else self.ws.close_code,
@@ -126,25 +126,39 @@ class Connection:
         end = self._end = await outlet.run()
         if end.close_code == CloseCode.TOO_SLOW:
             self.parts.counters.too_slow += 1
+            self.parts.tally.count("too slow", canvas=self.canvas.slug)
             self._end_reason = "too slow"
-        # Not `ws.close`: while somebody reads, it ends the connection without waiting for the answer. What
-        # the peer still sends then would be refused, and its system would throw away what it has not read.
-        transport = self._transport
-        if transport is not None and not transport.is_closing():
-            transport.write(close_bytes(end.close_code, end.reason))
-        self._farewell = asyncio.get_running_loop().call_later(CLOSE_S, self._hang_up)
-
-    def _hang_up(self) -> None:
-        """End the connection of a peer that does not answer the close."""
-        transport = self._transport
-        if transport is not None and not transport.get_write_buffer_size():
-            # What the system has taken may still be read: a page that was suspended learns why.
-            transport.close()
-        else:
-            abort(self.request)
+        # Not closed from here: while somebody reads, aiohttp ends the connection without waiting for the
+        # answer. What the peer still sends then would be refused, and its system would throw away what it
+        # has not read.
+        if self._reading is not None:
+            self._reading.reschedule(asyncio.get_running_loop().time())
 
     async def _read(self, outlet: Outlet) -> str:
-        """Take what the peer sends until it goes or breaks the rules; tell which."""
+        """Take what the peer sends until it goes, breaks the rules or is to go; tell which."""
+        try:
+            async with asyncio.timeout(None) as self._reading:
+                return await self._take_all(outlet)
+        except ProtocolError as exc:
+            self.parts.counters.protocol_errors += 1
+            self.parts.tally.count("malformed messages", canvas=self.canvas.slug)
+            self._end_reason = reason = str(exc)
+            code = exc.close_code
+        except TimeoutError:
+            assert self._end is not None
+            code, reason = self._end.close_code, self._end.reason
+        finally:
+            self._reading = None
+        outlet.writer.stop()
+        await close(self.request, self.ws, code, reason)
+        return reason
+
+    async def _take_all(self, outlet: Outlet) -> str:
+        """Act upon messages until the peer goes; tell why.
+
+        Raises:
+            ProtocolError: If it breaks the rules.
+        """
 
         def take(message: WSMessage) -> bool:
             try:
@@ -154,15 +168,7 @@ class Connection:
 
         install(self.request, self.ws, take, max_message_bytes=wire.MAX_CLIENT_MESSAGE_BYTES)
         async for message in self.ws:
-            try:
-                is_taken = self._take(message, outlet.writer)
-            except ProtocolError as exc:
-                self.parts.counters.protocol_errors += 1
-                self._end_reason = str(exc)
-                outlet.writer.stop()
-                await close(self.request, self.ws, exc.close_code, str(exc))
-                return str(exc)
-            if not is_taken:
+            if not self._take(message, outlet.writer):
                 # aiohttp found the message malformed or too big, and has closed.
                 return str(message.data)
         return ""

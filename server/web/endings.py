@@ -23,7 +23,12 @@ async def close(request: web.Request, ws: web.WebSocketResponse, code: int, reas
     except ConnectionError:
         return
     except TimeoutError:
-        abort(request)
+        transport = request.transport
+        if transport is not None and not transport.get_write_buffer_size():
+            # What the system has taken may still be read: a page that was suspended learns why.
+            transport.close()
+        else:
+            abort(request)
 
 
 def abort(request: web.Request) -> None:
