@@ -56,4 +56,4 @@ def test_a_wrong_option_is_told_with_what_is_accepted(
 
 def test_an_unknown_bench_is_told_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["speed"]) == 2
-    assert "there is no bench 'speed'; there are streaming, engine" in capsys.readouterr().err
+    assert "there is no bench 'speed'; there are streaming, fanout, age" in capsys.readouterr().err

@@ -35,9 +35,9 @@ class RecordedSocket:
 def frame(sequence: int, form: Form = Form.MSGPACK) -> bytes | str:
     image = EncodedImage(b"\xff\xd8picture\xff\xd9", "jpeg", 8, 8)
     stamp_ms = 1_000_000.0 + sequence
-    return pack_frame(
-        Frame("left", sequence, f"epoch-{sequence}", stamp_ms, stamp_ms, image), form, "original"
-    )
+    published = Frame("left", sequence, f"epoch-{sequence}", stamp_ms, stamp_ms, image)
+    packed = b"".join(pack_frame(published, form, "original"))
+    return packed.decode() if form.is_text else packed
 
 
 @pytest.fixture

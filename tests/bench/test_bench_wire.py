@@ -23,8 +23,7 @@ FRAME = Frame(
 
 
 def packed(form: Form) -> bytes:
-    payload = pack_frame(FRAME, form, "original")
-    return payload.encode() if isinstance(payload, str) else payload
+    return b"".join(pack_frame(FRAME, form, "original"))
 
 
 def test_the_head_of_a_msgpack_frame_is_read_without_its_image() -> None:
