@@ -32,11 +32,18 @@ import { Visibility } from './visibility.js';
 // Below this many CSS pixels the two captions would meet.
 const NARROW_PX = 190;
 
+// Pictures of one shape for so long have come to stay.
+const STEADY_MS = 1000;
+
 export class Tile {
     /** @type {import('../stream/wire.js').Size} */
     #shape;
     /** @type {import('../stream/wire.js').Size | null} Of the last frame. */
     #picture = null;
+    /** @type {import('../stream/wire.js').Size | null} Of the frames that the tile is hung for. */
+    #hung = null;
+    /** @type {any} */
+    #hangTimer = null;
     #place = { x: 0, y: 0, width: 1, height: 1 };
     #box = { width: 1, height: 1 };
     #pixelRatio = 1;
@@ -81,9 +88,9 @@ export class Tile {
         this.#connection.open();
     }
 
-    /** The canvas's size; a square where nobody has told it yet. */
+    /** What the tile is hung for: its pictures' size, the canvas's before the first; a square where nobody has told. */
     get shape() {
-        return this.#shape;
+        return this.#hung ?? this.#shape;
     }
 
     /** Whether the server wants this screen no longer. */
@@ -125,6 +132,7 @@ export class Tile {
     close() {
         this.#unwatchSight();
         this.#visibility.close();
+        this.#services.environment.clearTimer(this.#hangTimer);
         this.#connection.close();
         this.#painter.close();
         this.#elements.tile.remove();
@@ -195,6 +203,7 @@ export class Tile {
             // A rendition's sides are rounded: the canvas's own say its shape better.
             this.#picture = isSameShape(this.#shape, bitmap) ? this.#shape : { width, height };
             this.#arrange();
+            this.#hangAnew();
         }
         const { canvas } = this.#elements;
         if (canvas.width !== this.#box.width || canvas.height !== this.#box.height) {
@@ -204,6 +213,24 @@ export class Tile {
         }
         this.#surface.imageSmoothingQuality = 'high';
         this.#surface.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    }
+
+    /**
+     * Have the wall hang the tile for pictures of another shape, once they have come to stay: pictures that
+     * change their shape in turn must not make the others dance. Never at once: a frame is being drawn.
+     */
+    #hangAnew() {
+        const { environment, onShape } = this.#services;
+        environment.clearTimer(this.#hangTimer);
+        const picture = this.#picture;
+        if (picture === null || isSameShape(this.shape, picture)) {
+            return;
+        }
+        const delayMs = this.#hung === null ? 0 : STEADY_MS;
+        this.#hangTimer = environment.setTimer(() => {
+            this.#hung = picture;
+            onShape();
+        }, delayMs);
     }
 
     /** @param {import('../stream/wire.js').Frame} frame */

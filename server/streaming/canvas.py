@@ -25,6 +25,7 @@ from server.streaming.frame import EncodedImage, Exhibit, Frame
 from server.streaming.images import encoders
 from server.streaming.rates import Pace, Rate
 from server.streaming.tiers.renditions import Renditions
+from server.streaming.tiers.snapshots import Snapshots
 from server.streaming.tiers.tier import ORIGINAL, Tier
 from server.streaming.wire import CloseCode, Form
 
@@ -32,6 +33,8 @@ from server.streaming.wire import CloseCode, Form
 # How long after the last offer a picture that has not changed is offered again, seconds: proof that
 # the source lives, for a screen that would otherwise hear nothing.
 KEEP_ALIVE_S = 10.0
+# No source paints or pushes faster.
+MAX_FPS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class Canvas:
         tiers: Sequence[Tier] = (ORIGINAL,),
         rounds: Rounds | None = None,
         held: HeldPayloads | None = None,
+        snapshots: Snapshots | None = None,
         is_temporary: bool = False,
         max_subscribers: int = 1000,
         clock: Clock = time.monotonic,
@@ -108,7 +112,7 @@ class Canvas:
         self.newest: Frame | None = None
         self.subscribers: set[Subscriber] = set()
         self.tiers = tiers
-        self.renditions = Renditions(executor)
+        self.renditions = Renditions(executor, snapshots)
         # An empty one is false.
         self.rounds = Rounds() if rounds is None else rounds
         self.held = HeldPayloads() if held is None else held
@@ -282,7 +286,8 @@ class Canvas:
             "drops": self.drops(),
             "resting": self.is_resting(now_s),
             **self.renditions.counters(),
-            "demand_fps": self.demand_fps if self.demand_fps != float("inf") else None,
+            # What a link could carry beyond what any source paints says nothing.
+            "demand_fps": self.demand_fps if self.demand_fps <= MAX_FPS else None,
         }
         if lists_subscribers:
             told["subscribers"] = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from statistics import median_low
+from statistics import median_high, median_low
 from typing import Any
 
 
@@ -31,12 +31,18 @@ def summarise(subscribers: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _both(worst: Callable[..., Any], values: Sequence[float | None]) -> dict[str, float | None]:
-    return {"usual": _usual(values), "worst": _worst(worst, values)}
+    # Of two screens, the better one is the usual.
+    return {
+        "usual": _usual(values, median_low if worst is max else median_high),
+        "worst": _worst(worst, values),
+    }
 
 
-def _usual(values: Iterable[float | None]) -> float | None:
+def _usual(
+    values: Iterable[float | None], median: Callable[[list[float]], float] = median_low
+) -> float | None:
     known = [value for value in values if value is not None]
-    return median_low(known) if known else None
+    return median(known) if known else None
 
 
 def _worst(worst: Callable[..., Any], values: Iterable[float | None]) -> float | None:

@@ -387,3 +387,43 @@ test('the server is told how many frames a second this screen wants', () => {
 
     assert.equal(environment.socket.take('ready')[0].max_fps, 0);
 });
+
+test('the tile is hung for its pictures, not for the canvas that they do not fill', async () => {
+    const { environment, learned } = setUp();
+    greet(environment);
+
+    await show(environment, frame(1, { width: 1920, height: 1080 }));
+    environment.advance(0);
+
+    assert.deepEqual(learned, [{ width: 1920, height: 1080 }]);
+});
+
+test('pictures that change their shape in turn do not move the wall; those that stay do', async () => {
+    const { environment, tile, learned } = setUp();
+    greet(environment);
+    await show(environment, frame(1, { width: 512, height: 512 }));
+    await show(environment, frame(2, { width: 1920, height: 1080 }));
+    environment.advance(0);
+    learned.length = 0;
+
+    for (let sequence = 3; sequence < 9; sequence += 1) {
+        const isWide = sequence % 2 === 0;
+        await show(environment, frame(sequence, { width: isWide ? 1920 : 1080, height: isWide ? 1080 : 1920 }));
+        environment.advance(400);
+    }
+    assert.deepEqual(learned, []);
+
+    environment.advance(1000);
+    assert.deepEqual(tile.shape, { width: 1920, height: 1080 });
+});
+
+test('a closed tile is hung no more', async () => {
+    const { environment, tile, learned } = setUp();
+    greet(environment);
+    await show(environment, frame(1, { width: 1920, height: 1080 }));
+
+    tile.close();
+    environment.advance(2000);
+
+    assert.deepEqual(learned, []);
+});

@@ -517,9 +517,13 @@ def test_what_screens_did_not_show_stays_counted_when_they_have_left() -> None:
         assert (there["skipped"], there["hidden"]) == (2, 1)
 
 
-def test_a_demand_without_bound_is_told_as_none() -> None:
+@pytest.mark.parametrize("max_fps", [None, 1000.0])
+def test_a_demand_for_whatever_there_is_is_told_as_none(max_fps: float | None) -> None:
     canvas = make_canvas()
-    with canvas.subscribe(Form.MSGPACK):
+    with canvas.subscribe(Form.MSGPACK) as subscriber:
+        subscriber.show(is_shown=True, viewport=None, max_fps=max_fps)
+        canvas.demand_changed(subscriber)
+
         assert canvas.counters()["demand_fps"] is None
 
 
