@@ -154,7 +154,7 @@ def read_options(arguments: Sequence[str]) -> Options:
     words = parser.parse_args(arguments)
     return Options(
         seconds=words.seconds or (2.0 if words.quick else 10.0),
-        warm_up_s=1.0 if words.quick else WARM_UP_S,
+        warm_up_s=0.5 if words.quick else WARM_UP_S,
         is_quick=words.quick,
     )
 
@@ -268,7 +268,8 @@ def notes(options: Options) -> list[str]:
         "Ideal: one transmission of the image, half a round trip and half an interval of the source.",
         f"{options.seconds:g} s after {options.warm_up_s:g} s for each row, every row with a server and a "
         "relay of its own; the relay's buffers hold 64 KiB at most.",
-        "psyche: flow control alone, frames pass through unchanged. bare loop: a fixed window of two frames.",
+        "psyche: PSYCHE_TIERS=original, so that nothing is encoded: flow control alone. bare loop: a fixed "
+        "window of two frames.",
         "jitter: each way takes up to twice this longer, at random; the ideal counts the mean.",
         "settled after: frames that were older than 1.25 of the ideal after the link had changed; "
         "ages are those from then on.",

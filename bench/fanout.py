@@ -114,6 +114,7 @@ def notes(options: RoundOptions) -> list[str]:
         "kinds in turn, each round with a server of its own; 'of bare' and the goals: medians of ratios.",
         "Server and screens on a core each where there are two. CPU: the process's clock, user and system, "
         "with receiving in the kernel on the loopback, which happens at the sender's cost.",
+        "psyche: PSYCHE_TIERS=original, so that nothing is encoded; every screen gets the frames unchanged.",
         "Screens acknowledge every frame, as a browser does; send_bytes reads that and the base64 server "
         "is not told. 'bare loop' paces, bounds what is in flight and parses the acknowledgements.",
         "'base64 JSON': FastAPI on uvicorn with its defaults, to screens that offer compression as browsers "

@@ -1,21 +1,25 @@
 """The isolation bench: what a dead and a slow screen cost the others, and what stuck ones hold.
 
-Runs without and with them in turn, pair by pair; then memory with many screens that have stopped
-reading, for minutes.
+Runs without and with them in turn, pair by pair, of pictures that the server encodes for the slow one;
+then memory with many screens that have stopped reading, for minutes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import statistics
+import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from bench.arguments import number
 from bench.children import check_system, two_cores
 from bench.goals import Goal
 from bench.load.groups import Group, Mode
+from bench.pictures import make_jpegs, write_jpegs
 from bench.round_options import RoundOptions, parser_of, read
 from bench.rounds import (
     BARE,
@@ -30,13 +34,21 @@ from bench.rounds import (
     watched,
 )
 from bench.sheet import Sheet
+from bench.sizes import Size
 from bench.streaming import until_told_to_stop
 from bench.table import Column
 from bench.table import number as written
 
 
-FRAME_BYTES = 100_000
+# With the grain of photographs its JPEG files weigh about 100 kB.
+SIZE = Size("640x480", 640, 480)
+QUICK_SIZE = Size("160x120", 160, 120)
+# The option has to have a value; pictures take its place.
+LEAST_BYTES = 1024
 FPS = 8.0
+PAIRS, MEMORY = "pairs", "memory"
+# Below this share of the frames that the others got alone, it is said in words.
+FEWER_SHARE = 0.5
 OTHERS = 48
 SLOW_BYTES_S = 50_000.0
 # The others' p99 age may move by that much, whichever is more.
@@ -74,6 +86,7 @@ class Pair:
 
     alone: dict[str, Any]
     beside: dict[str, Any]
+    slow_tiers: dict[str, int] = field(default_factory=dict)  # frames of each that the slow one got
 
     @property
     def moved_ms(self) -> float | None:
@@ -116,6 +129,7 @@ def run(arguments: Sequence[str]) -> None:
     about = "Measure what dead, slow and stuck screens cost the others and the server."
     parser = parser_of("isolation", about)
     parser.add_argument("--minutes", type=number(0.01, 600), help="with stuck screens, minutes (default: 10)")
+    parser.add_argument("--only", choices=(PAIRS, MEMORY), help="one part of the two (default: both)")
     options = read(parser, arguments)
     check_system()
     sheet = asyncio.run(until_told_to_stop(measure(options)))
@@ -125,44 +139,56 @@ def run(arguments: Sequence[str]) -> None:
 
 
 async def measure(options: RoundOptions) -> Sheet:
-    """Measure pairs of all kinds in turn, then memory."""
+    """Measure pairs of all kinds in turn, then memory; or one part of the two."""
     kinds = options.chosen([OURS, BARE, SEND_BYTES, SEED_PLAIN])
     pairs: dict[str, list[Pair]] = {kind.name: [] for kind in kinds}
-    for count in range(1, options.rounds + 1):
-        for kind in kinds:
-            tell_progress(f"pair {count} of {options.rounds}, {kind.name}")
-            pairs[kind.name].append(await measure_pair(kind, options))
     memories: dict[str, Memory] = {}
-    for kind in kinds:
-        tell_progress(f"memory, {kind.name}")
-        memories[kind.name] = await measure_memory(kind, options)
+    jpegs = make_jpegs(QUICK_SIZE if options.is_quick else SIZE)
+    if options.only != MEMORY:
+        with tempfile.TemporaryDirectory(prefix="psyche-bench-") as folder:
+            write_jpegs(jpegs, Path(folder))
+            for count in range(1, options.rounds + 1):
+                for kind in kinds:
+                    tell_progress(f"pair {count} of {options.rounds}, {kind.name}")
+                    pairs[kind.name].append(await measure_pair(kind, options, folder))
+    if options.only != PAIRS:
+        for kind in kinds:
+            tell_progress(f"memory, {kind.name}")
+            memories[kind.name] = await measure_memory(kind, options)
+    names = [kind.name for kind in kinds]
     return Sheet(
         bench="isolation",
         title=f"{OTHERS} screens beside a dead and a slow one, and memory with screens that are stuck",
         columns=_COLUMNS,
-        blocks=[[_cells(kind.name, pairs[kind.name], memories[kind.name]) for kind in kinds]],
-        rows=[_row(kind.name, pairs[kind.name], memories[kind.name]) for kind in kinds],
-        goals=goals(pairs, memories),
-        notes=notes(options),
+        blocks=[[_cells(_row(name, pairs[name], memories.get(name))) for name in names]],
+        rows=[_row(name, pairs[name], memories.get(name)) for name in names],
+        goals=goals(pairs, memories, options.only),
+        notes=notes(options, pairs, statistics.mean(map(len, jpegs))),
         options=options.to_json(),
     )
 
 
-async def measure_pair(kind: Kind, options: RoundOptions) -> Pair:
-    """Measure the others alone, and beside a dead and a slow screen."""
+async def measure_pair(kind: Kind, options: RoundOptions, folder: str) -> Pair:
+    """Measure the others alone, and beside a dead and a slow screen, with the pictures of a folder."""
     others = Group("others", "canvas-1", 4 if options.is_quick else OTHERS, _mode(kind))
     bad = (
         Group("dead", "canvas-1", 1, Mode.DEAD),
         Group("slow", "canvas-1", 1, Mode.SLOW, SLOW_BYTES_S),
     )
+    size = QUICK_SIZE if options.is_quick else SIZE
+    shown_as = ("--pictures", folder, "--width", str(size.width), "--height", str(size.height))
     # The base64 server's kernel takes some seconds of frames before it notices.
     warm_up_s = options.warm_up_s if options.is_quick else FILL_S
     found = []
     for groups in ((others,), (*bad, others)):
-        case = Case("isolation", groups, FRAME_BYTES, FPS)
-        outcome = await measure_once(kind, case, warm_up_s=warm_up_s, seconds=options.seconds)
-        found.append(outcome.groups["others"])
-    return Pair(*found)
+        case = Case("isolation", groups, LEAST_BYTES, FPS, arguments=(*shown_as, "--tiers", ""))
+        # Not on one core: encoding has threads of its own, as it has where the server is used.
+        outcome = await measure_once(
+            kind, case, warm_up_s=warm_up_s, seconds=options.seconds, is_pinned=False
+        )
+        found.append(outcome.groups)
+    alone, beside = found
+    return Pair(alone["others"], beside["others"], beside["slow"]["tiers"])
 
 
 async def measure_memory(kind: Kind, options: RoundOptions) -> Memory:
@@ -191,30 +217,69 @@ async def measure_memory(kind: Kind, options: RoundOptions) -> Memory:
     return Memory(stuck, before_bytes, tuple(samples), minutes)
 
 
-def goals(pairs: Mapping[str, Sequence[Pair]], memories: Mapping[str, Memory]) -> list[Goal]:
-    """Judge what was found of our own server."""
+def goals(
+    pairs: Mapping[str, Sequence[Pair]], memories: Mapping[str, Memory], only: str | None = None
+) -> list[Goal]:
+    """Judge what was found of our own server; of a part that was not asked for there is nothing to judge."""
     ours, memory = pairs.get(OURS.name, ()), memories.get(OURS.name)
     alone = [pair.alone["age_p99_ms"] for pair in ours if pair.alone["age_p99_ms"] is not None]
     limit_ms = max(MOVE_MS, MOVE_SHARE * statistics.median(alone)) if alone else MOVE_MS
-    return [
-        Goal("the others' p99 age moves beside a dead and a slow screen, ms", _moved_ms(ours), limit_ms),
-        Goal("memory per stuck screen, KiB", memory.kib_each if memory else None, STUCK_LIMIT_KIB),
-        Goal("memory's growth over the run with them", memory.drift if memory else None, DRIFT_LIMIT),
-    ]
+    judged = []
+    if only != MEMORY:
+        moved_ms = _moved_ms(ours)
+        judged.append(
+            Goal("the others' p99 age moves beside a dead and a slow screen, ms", moved_ms, limit_ms)
+        )
+    if only != PAIRS:
+        judged += [
+            Goal("memory per stuck screen, KiB", memory.kib_each if memory else None, STUCK_LIMIT_KIB),
+            Goal("memory's growth over the run with them", memory.drift if memory else None, DRIFT_LIMIT),
+        ]
+    return judged
 
 
-def notes(options: RoundOptions) -> list[str]:
+def notes(options: RoundOptions, pairs: Mapping[str, Sequence[Pair]], picture_bytes: float) -> list[str]:
     """Say what the reader must know to read the figures."""
+    said = []
+    if options.only != MEMORY:
+        said += [
+            f"Medians of {options.rounds} pairs of runs of {options.seconds:g} s, in turn: JPEG files of "
+            f"{picture_bytes:,.0f} bytes (a painted picture with grain, as heavy as photographs) at {FPS:g} "
+            "frames/s to the others alone, and beside one screen that never reads and one that reads "
+            f"{SLOW_BYTES_S:,.0f} bytes/s.",
+            "psyche has its tiers as it has them unless told otherwise, and both cores: what it encodes for "
+            "the slow screen is part of what the others may feel.",
+            *_slow_in_words(pairs.get(OURS.name, ())),
+            *_fewer_in_words(pairs),
+        ]
+    if options.only != PAIRS:
+        said += [
+            f"Memory: the process's resident memory with the stuck screens less that without them, shared "
+            f"frames included; {STUCK_FRAME_BYTES:,} filling bytes at {STUCK_FPS:g} frames/s, which nothing "
+            "can decode: with PSYCHE_TIERS=original. Stuck screens acknowledge three frames and never read "
+            "again; none is sent away meanwhile. The alternatives are watched for "
+            f"{ALTERNATIVES_MINUTES:g} minutes at most.",
+            "drift: from the first quarter of the run to the last one.",
+        ]
+    return said
+
+
+def _slow_in_words(pairs: Sequence[Pair]) -> list[str]:
+    """Say which tiers the slow screen got, where anything came to it."""
+    tiers: Counter[str] = sum((Counter(pair.slow_tiers) for pair in pairs), Counter())
+    if not tiers:
+        return []
+    shares = ", ".join(f"{name} {count / tiers.total():.0%}" for name, count in tiers.most_common())
+    return [f"psyche's frames to the slow screen: {shares}."]
+
+
+def _fewer_in_words(pairs: Mapping[str, Sequence[Pair]]) -> list[str]:
+    """Say of which kinds the others got far fewer frames beside the dead and the slow screen."""
+    shares = {kind: _others_rate(found) for kind, found in pairs.items()}
     return [
-        f"Medians of {options.rounds} pairs of runs of {options.seconds:g} s, in turn: {FRAME_BYTES:,} bytes "
-        f"at {FPS:g} frames/s to the others alone, and beside one screen that never reads and one that reads "
-        f"{SLOW_BYTES_S:,.0f} bytes/s.",
-        f"Memory: the process's resident memory with the stuck screens less that without them, shared frames "
-        f"included; {STUCK_FRAME_BYTES:,} bytes at {STUCK_FPS:g} frames/s. Stuck screens acknowledge three "
-        "frames and never read again; none is sent away meanwhile. The alternatives are watched for "
-        f"{ALTERNATIVES_MINUTES:g} minutes at most.",
-        "drift: from the first quarter of the run to the last one.",
-        "The base64 server sends to one screen after the other: whoever does not read stops all of them.",
+        f"{kind}: beside the dead and the slow screen the others got {share:.0%} of the frames."
+        for kind, share in shares.items()
+        if share is not None and share < FEWER_SHARE
     ]
 
 
@@ -235,8 +300,13 @@ def _median(pairs: Sequence[Pair], which: str, name: str) -> float | None:
     return statistics.median(known) if known else None
 
 
-def _row(kind: str, pairs: Sequence[Pair], memory: Memory) -> dict[str, Any]:
+def _others_rate(pairs: Sequence[Pair]) -> float | None:
     alone, beside = _median(pairs, "alone", "frames"), _median(pairs, "beside", "frames")
+    return beside / alone if alone and beside is not None else None
+
+
+def _row(kind: str, pairs: Sequence[Pair], memory: Memory | None) -> dict[str, Any]:
+    """Describe a kind; what was not measured is None."""
     return {
         "kind": kind,
         **{
@@ -245,24 +315,25 @@ def _row(kind: str, pairs: Sequence[Pair], memory: Memory) -> dict[str, Any]:
             for name in ("age_p50_ms", "age_p99_ms")
         },
         "moved_p99_ms": _moved_ms(pairs),
-        "others_rate": beside / alone if alone and beside is not None else None,
-        "stuck": memory.stuck,
-        "kib_each": memory.kib_each,
-        "drift": memory.drift,
-        "minutes": memory.minutes,
-        "before_bytes": memory.before_bytes,
+        "others_rate": _others_rate(pairs),
+        "slow_tiers": [pair.slow_tiers for pair in pairs],
+        "stuck": memory.stuck if memory else None,
+        "kib_each": memory.kib_each if memory else None,
+        "drift": memory.drift if memory else None,
+        "minutes": memory.minutes if memory else None,
+        "before_bytes": memory.before_bytes if memory else None,
     }
 
 
-def _cells(kind: str, pairs: Sequence[Pair], memory: Memory) -> list[str]:
-    row = _row(kind, pairs, memory)
+def _cells(row: Mapping[str, Any]) -> list[str]:
     ages = ("alone_age_p50_ms", "alone_age_p99_ms", "beside_age_p50_ms", "beside_age_p99_ms", "moved_p99_ms")
+    drift = row["drift"]
     return [
-        kind,
+        row["kind"],
         *(written(row[name], 2) for name in ages),
         written(row["others_rate"], 2),
-        str(memory.stuck),
-        written(memory.kib_each, 0),
-        written(100.0 * memory.drift, 1),
-        written(memory.minutes, 2),
+        written(row["stuck"], 0),
+        written(row["kib_each"], 0),
+        written(None if drift is None else 100.0 * drift, 1),
+        written(row["minutes"], 2),
     ]

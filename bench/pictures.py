@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 
 from bench.sizes import Size
@@ -12,6 +15,12 @@ JPEG_QUALITY = 90
 # Standard deviation of the grain, of 255. Painted skies are smoother than photographs and weigh less;
 # with this grain a 4K frame weighs a third of a byte a pixel, as photographs of telephones do.
 GRAIN = 8.0
+
+
+def write_jpegs(jpegs: Sequence[bytes], folder: Path) -> None:
+    """Write files that an alternative shows in this order."""
+    for index, jpeg in enumerate(jpegs):
+        (folder / f"{index}.jpg").write_bytes(jpeg)
 
 
 def make_jpegs(size: Size, grain: float = GRAIN) -> tuple[bytes, ...]:

@@ -24,6 +24,7 @@ class RoundOptions:
     is_quick: bool
     kinds: tuple[str, ...] | None = None  # names; None for those that the bench is for
     minutes: float = 0.0  # of the long measurement, where the bench has one
+    only: str | None = None  # the one part that is measured, where the bench has several
 
     def chosen(self, kinds: Sequence[Kind]) -> list[Kind]:
         """Return those of a bench's kinds that were asked for."""
@@ -66,6 +67,7 @@ def read(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> RoundOpti
         is_quick=quick,
         kinds=words.kinds,
         minutes=minutes or (0.02 if quick else 10.0),
+        only=getattr(words, "only", None),
     )
 
 

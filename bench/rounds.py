@@ -167,9 +167,11 @@ async def shown(kind: Kind, case: Case, *, is_pinned: bool = True) -> AsyncItera
         yield Show(server, load, port)
 
 
-async def measure_once(kind: Kind, case: Case, *, warm_up_s: float, seconds: float) -> Outcome:
+async def measure_once(
+    kind: Kind, case: Case, *, warm_up_s: float, seconds: float, is_pinned: bool = True
+) -> Outcome:
     """Run one round: a fresh server, its screens, a warm-up, a measurement."""
-    async with shown(kind, case) as show:
+    async with shown(kind, case, is_pinned=is_pinned) as show:
         await show.measure(warm_up_s)
         return await show.measure(seconds)
 

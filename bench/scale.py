@@ -114,22 +114,26 @@ def goals(many: Found, equal: Mapping[int, Found]) -> list[Goal]:
     """Judge what was found: by kind, and by number of screens and kind."""
     ours = many.get(OURS.name, ())
     ages = [group["age_p99_ms"] for outcome in ours for group in outcome.groups.values()]
-    known = [age for age in ages if age is not None]
+    # A round that has no figure is one in which nothing came: it must not be left out in silence.
+    known = [] if None in ages else ages
     shares = [outcome.cpu_share for outcome in ours]
     goals = [
         Goal("share of one core", statistics.median(shares) if shares else None, SHARE_LIMIT),
         Goal("age p99, ms", statistics.median(known) if known else None, P99_LIMIT_MS),
     ]
-    costs = [
-        statistics.median(costs)
-        for found in equal.values()
-        if (costs := [outcome.cpu_us for outcome in found.get(OURS.name, ()) if outcome.cpu_us])
-    ]
-    spread = max(costs) / min(costs) if len(costs) == len(equal) and costs else None
+    costs = [_cost(found.get(OURS.name, ())) for found in equal.values()]
+    told = [cost for cost in costs if cost is not None]
+    spread = max(told) / min(told) if told and len(told) == len(costs) else None
     return [
         *goals,
         Goal("CPU per frame, dearest over cheapest number of screens", spread, SPREAD_LIMIT),
     ]
+
+
+def _cost(outcomes: Sequence[Outcome]) -> float | None:
+    costs = [outcome.cpu_us for outcome in outcomes]
+    told = [cost for cost in costs if cost is not None]
+    return statistics.median(told) if told and len(told) == len(costs) else None
 
 
 def notes(options: RoundOptions, seconds: float) -> list[str]:
@@ -141,6 +145,7 @@ def notes(options: RoundOptions, seconds: float) -> list[str]:
         "screen's age holds the sending to all the others.",
         f"Equal frames per second: {TOGETHER} screens on each canvas, phases spread, so that only the number "
         "of connections differs.",
+        "psyche: PSYCHE_TIERS=original, so that nothing is encoded; every screen gets the frames unchanged.",
         "Server and screens on a core each. CPU: the process's clock, with receiving in the kernel on the "
         "loopback, which happens at the sender's cost.",
         "'no deflate': the base64 server to screens that offer no compression, which is cheaper for it.",

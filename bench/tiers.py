@@ -18,7 +18,7 @@ import aiohttp
 from bench.children import check_system
 from bench.goals import Goal
 from bench.load.groups import Group, Mode
-from bench.pictures import make_jpegs
+from bench.pictures import make_jpegs, write_jpegs
 from bench.relay import relay
 from bench.round_options import RoundOptions, parser_of, read
 from bench.rounds import (
@@ -140,7 +140,7 @@ async def measure(options: RoundOptions) -> Sheet:
     size = Size("640x360", 640, 360) if options.is_quick else NAMED["4k"]
     with tempfile.TemporaryDirectory(prefix="psyche-bench-") as folder:
         jpegs = make_jpegs(size)
-        _write(jpegs, Path(folder))
+        write_jpegs(jpegs, Path(folder))
         shown_as = ("--pictures", folder, "--width", str(size.width), "--height", str(size.height))
         found = await measure_all(options, (*shown_as, "--tiers", ""))
     return Sheet(
@@ -224,11 +224,6 @@ def notes(options: RoundOptions, found: Found, source_bytes: float) -> list[str]
         f"included, and the load {100.0 * found.load_share:.0f} %. Lag: as the server's /state tells it.",
         "of base64 4K: bytes of a frame, or per second, whichever is more, over the base64 server's.",
     ]
-
-
-def _write(jpegs: Sequence[bytes], folder: Path) -> None:
-    for index, jpeg in enumerate(jpegs):
-        (folder / f"{index}.jpg").write_bytes(jpeg)
 
 
 async def _lag_p99_ms(port: int) -> float | None:

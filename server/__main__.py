@@ -15,6 +15,7 @@ from aiohttp import web
 from server import logs
 from server.app import make_app
 from server.errors import ConfigurationError
+from server.interpreter import settle
 from server.settings import Settings, load
 
 
@@ -71,6 +72,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     await runner.setup()
     try:
         await web.SockSite(runner, listener).start()
+        settle()
         port = listener.getsockname()[1]
         address = f"http://{_callable_host(settings.host)}:{port}"
         log.info("server started", address=address, canvases=list(settings.canvases))

@@ -25,6 +25,7 @@ from server.generation.job import Job
 from server.generation.lane import Lane
 from server.generation.private_address import private_address
 from server.generation.store import ImageShelf, MemoryJobStore
+from server.interpreter import give_way
 from server.resources import Resources, log_resources
 from server.settings import EMBEDDED, Settings
 from server.streaming.canvas import Canvas, CanvasConfig
@@ -66,7 +67,9 @@ def make_app(settings: Settings) -> web.Application:
 async def _parts(app: web.Application, settings: Settings) -> AsyncIterator[None]:
     """Make the parts, run their tasks beside the server, and end them after it."""
     with contextlib.ExitStack() as resources:
-        executor = ThreadPoolExecutor(settings.encoder_threads, thread_name_prefix="encoder")
+        executor = ThreadPoolExecutor(
+            settings.encoder_threads, thread_name_prefix="encoder", initializer=give_way
+        )
         resources.callback(executor.shutdown, wait=True, cancel_futures=True)
         is_embedded = settings.inference == EMBEDDED
         address = resources.enter_context(private_address()) if is_embedded else settings.inference

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections import deque
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Protocol
 
 from server.streaming.clock import Clock
 
 
-# Often enough for 5 ms at 60 frames per second to be met, and nothing beside what frames cost.
-INTERVAL_S = 0.05
+# Six hundred looks a minute tell what one in a hundred waits, and each costs as much as two frames.
+INTERVAL_S = 0.1
 # Of so many looks: a minute's.
 WINDOW_S = 60.0
+
+
+class Timer(Protocol):
+    """What can be called off."""
+
+    def cancel(self) -> None:
+        """Do not call."""
+
+
+CallLater = Callable[[float, Callable[[], None]], Timer]
+"""Has something called after so many seconds."""
 
 
 class LoopLag:
@@ -22,13 +35,33 @@ class LoopLag:
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._lags: deque[tuple[float, float]] = deque(maxlen=round(WINDOW_S / INTERVAL_S))
+        self._timer: Timer | None = None
+        self._due_at = 0.0
 
-    async def watch(self) -> NoReturn:
-        """Look, 20 times a second."""
-        while True:
-            due_at = self._clock() + INTERVAL_S
-            await asyncio.sleep(INTERVAL_S)
-            self.note(self._clock() - due_at)
+    async def watch(self, call_later: CallLater | None = None) -> None:
+        """Look, ten times a second, until it is cancelled.
+
+        By a timer that the loop calls itself: a task that sleeps takes a second turn of the loop for each.
+
+        Args:
+            call_later: Has something called after so many seconds; the running loop's, unless told.
+        """
+        loop = asyncio.get_running_loop()
+        call_later = call_later or loop.call_later
+        self._arm(call_later)
+        try:
+            await loop.create_future()
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _arm(self, call_later: CallLater) -> None:
+        self._due_at = self._clock() + INTERVAL_S
+        self._timer = call_later(INTERVAL_S, functools.partial(self._look, call_later))
+
+    def _look(self, call_later: CallLater) -> None:
+        self.note(self._clock() - self._due_at)
+        self._arm(call_later)
 
     def note(self, lag_s: float) -> None:
         """Note how late a look was, seconds."""

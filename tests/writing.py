@@ -27,6 +27,10 @@ from server.streaming.tiers.tier import ORIGINAL, Tier
 from server.streaming.wire import Form, frame_payload
 
 
+SMALL = Tier(0.5, "jpeg", 60)
+FINE = Tier(1.0, "jpeg", 85)
+
+
 class FakeLink:
     """Takes bytes, up to a limit that the test moves; what is beyond it stays unsent."""
 
@@ -180,6 +184,8 @@ class Desk:
         takes_bytes: float = float("inf"),
         deadline_s: float = 10.0,
         held: HeldPayloads | None = None,
+        has_told: bool = True,
+        link: FakeLink | None = None,
     ) -> None:
         self.timers = Timers()
         self.clock = self.timers.clock
@@ -191,11 +197,12 @@ class Desk:
         self.renditions = FakeRenditions()
         self.canvas.renditions = self.renditions  # type: ignore[assignment] # stands in for it
         self.subscriber = Subscriber(form)
+        self.subscriber.has_told = has_told
         self.mailbox, self.flow = self.subscriber.mailbox, self.subscriber.flow
         self.chooser = FakeChooser()
         self.subscriber.chooser = self.chooser  # type: ignore[assignment] # stands in for it
         self.canvas.subscribers.add(self.subscriber)
-        self.link = FakeLink(takes_bytes)
+        self.link = link or FakeLink(takes_bytes)
         self.blocked = 0
         self.writer = Writer(
             self.subscriber,
@@ -256,6 +263,19 @@ class Desk:
 
     def _on_blocked(self) -> None:
         self.blocked += 1
+
+
+def scaled() -> Desk:
+    """Return a desk whose subscriber gets a smaller tier, and acknowledges."""
+    desk = Desk()
+    desk.publish()
+    desk.acknowledge(1)
+    assert desk.frames() == [1]
+    desk.timers.advance(1.0)
+    desk.subscriber.show(is_shown=True, viewport=(4, 4), max_fps=None)
+    desk.chooser.tier = SMALL
+    desk.chooser.best = SMALL
+    return desk
 
 
 def read_messages(data: bytes, at: int = 0) -> tuple[list[Any], int, int]:

@@ -26,6 +26,7 @@ from bench.alternatives.program import (
 from bench.target import server_environment
 from server import logs
 from server.app import make_app
+from server.interpreter import settle
 from server.settings import Settings
 from server.streaming.clock import now_ms
 from server.streaming.frame import EncodedImage
@@ -65,6 +66,7 @@ async def showing(plan: Plan, settings: Settings) -> AsyncIterator[int]:
             canvases[canvas].publish(images[image], timestamp_ms=now_ms())
 
         publish_paced(plan, publish, call_at=loop.call_at, now_s=loop.time)
+        settle()
         tell_address(listener)
         yield int(listener.getsockname()[1])
     finally:

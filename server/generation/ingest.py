@@ -19,13 +19,17 @@ from server.streaming.images import encoders
 
 # No screen shows more, and each frame costs something for each of them.
 MAX_FPS = 60.0
+# A source's 60 is never quite ours: at exactly as many, its pictures would soon wait for their turn.
+INTERVAL_S = 1.0 / (1.02 * MAX_FPS)
+# So many intervals may be caught up with: after a pause, pictures leave as they come, not in its wake.
+CAUGHT_UP = 4
 # How often the number of shown pictures is told to those who watch jobs, seconds: each telling goes
 # to every screen of the canvas.
 TOLD_EVERY_S = 1.0
 
 
 async def judge(data: bytes, *, field: str = "body") -> EncodedImage:
-    """Judge an image file: a JPEG by its header and its end, the others in a thread, by decoding them.
+    """Judge an image file: a JPEG by its parts, the others by decoding them; large ones in a thread.
 
     Raises:
         UnsupportedMediaError: If it is none that we take.
@@ -35,15 +39,18 @@ async def judge(data: bytes, *, field: str = "body") -> EncodedImage:
     Cancellation:
         Loses nothing; a thread that has begun goes on to its end.
     """
-    if data[:2] == b"\xff\xd8":
-        # The header of a JPEG file is read in no time; the others may hold megabytes of packed text.
+    is_jpeg = data[:2] == b"\xff\xd8"
+    if is_jpeg and len(data) <= encoders.QUICK_BYTES:
+        # Quicker than any thread begins.
         return encoders.inspect(data, field=field)
-    return await asyncio.to_thread(_inspect_and_decode, data, field)
+    return await asyncio.to_thread(_judge, data, field, is_decoded=not is_jpeg)
 
 
-def _inspect_and_decode(data: bytes, field: str) -> EncodedImage:
+def _judge(data: bytes, field: str, *, is_decoded: bool) -> EncodedImage:
     image = encoders.inspect(data, field=field)
-    encoders.decode(image.data)
+    if is_decoded:
+        # Their heads may hold megabytes of packed text.
+        encoders.decode(image.data)
     return image
 
 
@@ -71,8 +78,7 @@ async def show_feed(easel: Easel, job: Job) -> None:
         await easel.until_due(due_s)
         pushed = feed.take()
         assert pushed is not None
-        # One interval may be caught up with: sources do not keep their rate to the millisecond.
-        due_s = max(due_s, easel.clock() - 1.0 / MAX_FPS) + 1.0 / MAX_FPS
+        due_s = max(due_s, easel.clock() - CAUGHT_UP * INTERVAL_S) + INTERVAL_S
         canvas.dropped += feed.dropped - counted
         counted = feed.dropped
         await _show(canvas, job, feed, pushed)

@@ -6,7 +6,7 @@ network: within half a round trip. The durations in the browser are exact nevert
 offset only moves them as a whole, and what is impossible (received before sent, presented after we
 have heard of it) is moved to where it is possible. The network's stage takes the difference.
 
-This runs for every acknowledgement: percentiles are computed when somebody asks.
+This runs for every acknowledgement: what was told is only kept, and is split when somebody asks.
 """
 
 from __future__ import annotations
@@ -34,9 +34,11 @@ STAGES = ("publish", "encode", "wait", "network", "decode", "present")
 the socket, until the browser has it, until it is decoded, until it is on the screen."""
 
 _UNKNOWN = math.nan
-# When it was told, the age at receipt, the age on the screen, and each stage; packed, since a thousand
-# screens times 256 acknowledgements would otherwise be two million objects.
+# When it was told; painted, published, encoded and sent; received, decoded and presented by the browser's
+# clock, and its offset; NaN for what is not known. Packed, since a thousand screens times 256
+# acknowledgements would otherwise be two million objects.
 _ROW = struct.Struct("=9d")
+_NOTHING = bytes(_ROW.size)
 
 
 class Stages(NamedTuple):
@@ -104,7 +106,8 @@ class Ages:
         published_ms = frame.published_ms if frame.published_ms < sent_ms else sent_ms
         painted_ms = frame.timestamp_ms if frame.timestamp_ms < published_ms else published_ms
         # Of a cached rendition: it was there before this frame was.
-        encoded_ms = min(max(encoded_ms, published_ms), sent_ms)
+        encoded_ms = encoded_ms if encoded_ms > published_ms else published_ms
+        encoded_ms = encoded_ms if encoded_ms < sent_ms else sent_ms
         self._sent.append((sequence, painted_ms, published_ms, encoded_ms, sent_ms))
 
     def acknowledged(  # noqa: PLR0917 # in the order of the stages
@@ -116,7 +119,7 @@ class Ages:
         offset_ms: float | None,
         rtt_ms: float | None,
         now_ms: float,
-    ) -> Stages | None:
+    ) -> bool:
         """Join an acknowledgement with the frame it means.
 
         Args:
@@ -129,48 +132,54 @@ class Ages:
             now_ms: When the acknowledgement came, Unix.
 
         Returns:
-            Where the time went; None for a frame that is not known, or was acknowledged before. One that
-            was acknowledged without having been on the screen may be so once more when it is.
+            Whether it counts: not for a frame that is not known, or was acknowledged before. One that was
+            acknowledged without having been on the screen may be so once more when it is.
         """
-        entry = self._take(sequence, is_shown=presented_ms is not None)
+        is_shown = presented_ms is not None
+        entry = self._take(sequence, is_shown=is_shown)
         if entry is None:
-            return None
-        _, painted_ms, published_ms, encoded_ms, sent_ms = entry
-        decode_ms, present_ms = _in_browser(received_ms, decoded_ms, presented_ms)
+            return False
         if rtt_ms is not None:
             self.clock_error_ms = rtt_ms / 2.0
-        arrived_ms = _UNKNOWN
-        if offset_ms is not None:
-            # Whatever is said: it lasted no longer than from sending to hearing of it.
-            room_ms = max(0.0, now_ms - sent_ms)
-            decode_ms, room_ms = _within(decode_ms, room_ms)
-            present_ms, room_ms = _within(present_ms, room_ms)
-            arrived_ms = sent_ms + _within(received_ms + offset_ms - sent_ms, room_ms)[0]
-        stages = Stages(
-            arrived_ms - painted_ms,
-            arrived_ms + decode_ms + present_ms - painted_ms,
-            published_ms - painted_ms,
-            encoded_ms - published_ms,
-            sent_ms - encoded_ms,
-            arrived_ms - sent_ms,
-            decode_ms,
-            present_ms,
+        _, painted_ms, published_ms, encoded_ms, sent_ms = entry
+        rows, position = self._rows, self.acknowledged_frames % MAX_ACKNOWLEDGED * _ROW.size
+        if position == len(rows):
+            rows += _NOTHING
+        _ROW.pack_into(
+            rows,
+            position,
+            now_ms,
+            painted_ms,
+            published_ms,
+            encoded_ms,
+            sent_ms,
+            received_ms,
+            _UNKNOWN if decoded_ms is None else decoded_ms,
+            _UNKNOWN if presented_ms is None else presented_ms,
+            _UNKNOWN if offset_ms is None else offset_ms,
         )
-        self._keep(now_ms, stages)
-        return stages
+        self.acknowledged_frames += 1
+        self.presented_frames += is_shown and offset_ms is not None
+        return True
+
+    def stages(self, now_ms: float) -> list[Stages]:
+        """Return where the time of each frame of the last `WINDOW_MS` went, in no order."""
+        first_ms = now_ms - WINDOW_MS
+        return [_split(*row) for row in _ROW.iter_unpack(self._rows) if row[0] >= first_ms]
 
     def state(self, now_ms: float) -> dict[str, Any]:
         """Describe the last `WINDOW_MS` for `/state`: milliseconds, None where nothing is known."""
-        first_ms = now_ms - WINDOW_MS
-        rows = [row for row in _ROW.iter_unpack(self._rows) if row[0] >= first_ms]
-        columns = [_known(column) for column in zip(*rows, strict=True)] if rows else [[]] * 9
+        rows = self.stages(now_ms)
+        columns = (
+            [_known(column) for column in zip(*rows, strict=True)] if rows else [[]] * len(Stages._fields)
+        )
         error_ms = self.clock_error_ms
         return {
-            "age": _percentiles(columns[2]),
-            "received_age": _percentiles(columns[1]),
+            "age": _percentiles(columns[1]),
+            "received_age": _percentiles(columns[0]),
             "stages": {
                 name: _round(_percentile(values, 0.5))
-                for name, values in zip(STAGES, columns[3:], strict=True)
+                for name, values in zip(STAGES, columns[2:], strict=True)
             },
             "clock_error_ms": None if error_ms is None else round(error_ms, 3),
         }
@@ -194,36 +203,51 @@ class Ages:
             self._held.remove(entry)
         return entry
 
-    def _keep(self, now_ms: float, stages: Stages) -> None:
-        position = self.acknowledged_frames % MAX_ACKNOWLEDGED * _ROW.size
-        self.acknowledged_frames += 1
-        self.presented_frames += not math.isnan(stages.age_ms)
-        if position == len(self._rows):
-            self._rows += _ROW.pack(now_ms, *stages)
-        else:
-            _ROW.pack_into(self._rows, position, now_ms, *stages)
 
-
-def _in_browser(
-    received_ms: float, decoded_ms: float | None, presented_ms: float | None
-) -> tuple[float, float]:
-    """Return how long decoding and presenting took, never negative; NaN where it is not told."""
-    decode_ms = present_ms = _UNKNOWN
-    if decoded_ms is not None:
-        decode_ms = max(0.0, decoded_ms - received_ms)
-    if presented_ms is not None:
-        total_ms = max(0.0, presented_ms - received_ms)
-        decode_ms = min(decode_ms, total_ms) if decoded_ms is not None else 0.0
-        present_ms = total_ms - decode_ms
-    return decode_ms, present_ms
-
-
-def _within(wanted_ms: float, room_ms: float) -> tuple[float, float]:
-    """Return what fits of a duration, and the room that is left; NaN takes none."""
-    if math.isnan(wanted_ms):
-        return wanted_ms, room_ms
-    taken_ms = min(max(wanted_ms, 0.0), room_ms)
-    return taken_ms, room_ms - taken_ms
+def _split(  # noqa: PLR0917 # as packed
+    told_ms: float,
+    painted_ms: float,
+    published_ms: float,
+    encoded_ms: float,
+    sent_ms: float,
+    received_ms: float,
+    decoded_ms: float,
+    presented_ms: float,
+    offset_ms: float,
+) -> Stages:
+    """Split the time of one frame by stage. Comparisons with what is not known (NaN) are false."""
+    decode_ms = decoded_ms - received_ms
+    decode_ms = max(decode_ms, 0.0)
+    present_ms = presented_ms - received_ms
+    if present_ms == present_ms:  # noqa: PLR0124 # NaN is not
+        present_ms = max(present_ms, 0.0)
+        if decode_ms > present_ms:
+            decode_ms = present_ms
+        elif decode_ms != decode_ms:  # noqa: PLR0124
+            decode_ms = 0.0
+        present_ms -= decode_ms
+    arrived_ms = received_ms + offset_ms
+    if arrived_ms == arrived_ms:  # noqa: PLR0124
+        # Whatever is said: it lasted no longer than from sending to hearing of it.
+        room_ms = told_ms - sent_ms if told_ms > sent_ms else 0.0
+        decode_ms = min(decode_ms, room_ms)
+        room_ms -= decode_ms if decode_ms > 0.0 else 0.0
+        present_ms = min(present_ms, room_ms)
+        room_ms -= present_ms if present_ms > 0.0 else 0.0
+        if arrived_ms < sent_ms:
+            arrived_ms = sent_ms
+        elif arrived_ms > sent_ms + room_ms:
+            arrived_ms = sent_ms + room_ms
+    return Stages(
+        arrived_ms - painted_ms,
+        arrived_ms + decode_ms + present_ms - painted_ms,
+        published_ms - painted_ms,
+        encoded_ms - published_ms,
+        sent_ms - encoded_ms,
+        arrived_ms - sent_ms,
+        decode_ms,
+        present_ms,
+    )
 
 
 def _known(values: Sequence[float]) -> list[float]:

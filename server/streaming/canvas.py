@@ -206,7 +206,7 @@ class Canvas:
         subscriber = Subscriber(form, self.tiers)
         self.subscribers.add(subscriber)
         if self.newest is not None:
-            subscriber.mailbox.offer(self.newest)
+            subscriber.greet(self.newest)
         try:
             if self._demand.note(subscriber, subscriber.wants_fps):
                 self.on_demand()

@@ -28,9 +28,11 @@ class Rate:
     def count(self, now_s: float) -> None:
         """Note that it happened (monotonic seconds)."""
         self.total += 1
-        self._times.append(now_s)
+        times = self._times
+        times.append(now_s)
         # Here, too: there are thousands of these, and nobody may ever ask.
-        self._forget(now_s)
+        if times[0] < now_s - WINDOW_S:
+            self._forget(now_s)
 
     def per_second(self, now_s: float) -> float:
         """Return how often it happened per second in the last `WINDOW_S` seconds."""

@@ -13,6 +13,7 @@ from server.streaming.canvas import Canvas, CanvasConfig
 from server.streaming.clock import Clock
 from server.streaming.delivery.held import HeldPayloads
 from server.streaming.delivery.rounds import Rounds
+from server.streaming.tiers.snapshots import Snapshots
 from server.streaming.tiers.tier import ORIGINAL, Tier
 from server.streaming.wire import CloseCode
 
@@ -72,6 +73,8 @@ class Registry:
         self.on_change: Callable[[], None] = lambda: None
         self.rounds = Rounds()
         self.held = HeldPayloads()
+        # Single pictures are made one at a time, whichever canvas they are of.
+        self._snapshots = Snapshots(executor)
         self._executor = executor
         self._clock = clock
         self._canvases: dict[str, Canvas] = {}
@@ -181,6 +184,7 @@ class Registry:
             tiers=self.tiers,
             rounds=self.rounds,
             held=self.held,
+            snapshots=self._snapshots,
             is_temporary=is_temporary,
             max_subscribers=self.max_subscribers,
             clock=self._clock,

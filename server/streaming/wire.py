@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import enum
+import functools
 import json
 import sys
 from collections.abc import Mapping
@@ -42,7 +43,7 @@ class Form(enum.Enum):
     MJPEG = "mjpeg"  # frames only, always JPEG, as the parts of an HTTP answer
     MJPEG_AHEAD = "mjpeg-ahead"  # the same, each part with the next one's headers behind it
 
-    @property
+    @functools.cached_property
     def is_text(self) -> bool:
         """Whether its messages are text messages."""
         return self in _TEXT_FORMS

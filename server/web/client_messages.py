@@ -22,17 +22,17 @@ MAX_RTT_MS = 86_400_000.0
 LEAST_FPS = 0.01
 # How long a browser may say that it kept a frame, seconds: nothing that it does takes longer.
 MAX_HELD_S = 1.0
+_ACK_FIELDS = {
+    "type",
+    "sequence",
+    "received_ms",
+    "decoded_ms",
+    "presented_ms",
+    "skipped",
+    "offset_ms",
+    "rtt_ms",
+}
 _FIELDS = {
-    "ack": {
-        "type",
-        "sequence",
-        "received_ms",
-        "decoded_ms",
-        "presented_ms",
-        "skipped",
-        "offset_ms",
-        "rtt_ms",
-    },
     "ready": {"type", "viewport", "formats", "max_fps", "visible"},
     "time": {"type", "client_sent_ms"},
 }
@@ -51,9 +51,14 @@ def handle_message(canvas: Canvas, subscriber: Subscriber, data: bytes | str, no
         _answer(subscriber, {"type": "pong"})
         return
     message = wire.parse_client_message(data, subscriber.form)
-    match message["type"]:
-        case "ack":
-            _acknowledge(canvas, subscriber, message, now_s)
+    kind = message["type"]
+    if kind == "ack":
+        # Thousands a second; all others come now and then.
+        _acknowledge(canvas, subscriber, message, now_s)
+        if not message.keys() <= _ACK_FIELDS:
+            subscriber.ignored += len(message.keys() - _ACK_FIELDS)
+        return
+    match kind:
         case "ready":
             _ready(canvas, subscriber, message)
         case "time":
@@ -64,9 +69,7 @@ def handle_message(canvas: Canvas, subscriber: Subscriber, data: bytes | str, no
         case _:
             subscriber.ignored += 1
             return
-    known = _FIELDS[message["type"]]
-    if not message.keys() <= known:
-        subscriber.ignored += len(message.keys() - known)
+    subscriber.ignored += len(message.keys() - _FIELDS[kind])
 
 
 def handle_pong(canvas: Canvas, subscriber: Subscriber, data: bytes, now_s: float) -> None:
@@ -95,7 +98,7 @@ def _acknowledge(canvas: Canvas, subscriber: Subscriber, message: Mapping[str, A
     received_ms, decoded_ms, presented_ms = get("received_ms"), get("decoded_ms"), get("presented_ms")
     skipped, offset_ms, rtt_ms = get("skipped"), get("offset_ms"), get("rtt_ms")
     if not (
-        # What nearly all browsers send, thousands of times a second: six sound numbers.
+        # What nearly all browsers send, thousands of times a second: six sound numbers, in order.
         received_ms.__class__
         is decoded_ms.__class__
         is presented_ms.__class__
@@ -107,6 +110,7 @@ def _acknowledge(canvas: Canvas, subscriber: Subscriber, message: Mapping[str, A
         and 0.0 <= rtt_ms <= MAX_RTT_MS
         # NaN and the infinite are not equal to themselves less themselves.
         and (total := received_ms + decoded_ms + presented_ms + offset_ms) - total == 0.0
+        and received_ms <= decoded_ms <= presented_ms
     ):
         skipped = wire.number_field(message, "skipped", low=0, high=1e9)
         rtt_ms = wire.number_field(message, "rtt_ms", low=0, high=MAX_RTT_MS)
@@ -114,7 +118,10 @@ def _acknowledge(canvas: Canvas, subscriber: Subscriber, message: Mapping[str, A
         received_ms = wire.number_field(message, "received_ms")
         decoded_ms = wire.number_field(message, "decoded_ms")
         presented_ms = wire.number_field(message, "presented_ms")
-    subscriber.flow.acknowledge(sequence, now_s, held_s=_held_s(received_ms, decoded_ms, presented_ms))
+        held_s = _held_s(received_ms, decoded_ms, presented_ms)
+    else:
+        held_s = min((presented_ms - received_ms) / 1000.0, MAX_HELD_S)
+    subscriber.flow.acknowledge(sequence, now_s, held_s=held_s)
     if rtt_ms is not None:
         subscriber.rtt_ms = rtt_ms
     if offset_ms is not None:
@@ -153,8 +160,8 @@ def _ready(canvas: Canvas, subscriber: Subscriber, message: Mapping[str, Any]) -
         raise ProtocolError(
             f"ready.visible must be true or false, got {wire.shown(visible)}", field="visible"
         )
-    subscriber.formats = formats or subscriber.formats
-    subscriber.show(is_shown=visible, viewport=viewport or subscriber.viewport, max_fps=max_fps)
+    viewport = viewport or subscriber.viewport
+    subscriber.show(is_shown=visible, viewport=viewport, max_fps=max_fps, formats=formats)
     canvas.demand_changed(subscriber)
 
 

@@ -9,6 +9,7 @@ vanish, at any await.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 
 import structlog
@@ -73,6 +74,7 @@ class Connection:
         self._end: MailboxClosed | None = None
         self._reading: asyncio.Timeout | None = None
         self._end_reason = ""
+        self._close_code: int | None = None  # that we close with
 
     async def serve(self) -> None:
         """Send and receive until either side has enough."""
@@ -100,7 +102,8 @@ class Connection:
             about.debug(
                 "screen gone",
                 reason=self._end_reason or reason,
-                close_code=self._end.close_code if self._end else self.ws.close_code,
+                # Of a peer that does not answer ours aiohttp says 1006.
+                close_code=self._close_code or self.ws.close_code,
                 seconds=round((now_ms() - subscriber.connected_ms) / 1000.0, 1),
                 sent_frames=subscriber.flow.sent_frames,
                 replaced=subscriber.mailbox.replaced,
@@ -149,6 +152,7 @@ class Connection:
             code, reason = self._end.close_code, self._end.reason
         finally:
             self._reading = None
+        self._close_code = code
         outlet.writer.stop()
         await close(self.request, self.ws, code, reason)
         return reason
@@ -166,12 +170,29 @@ class Connection:
             except Exception:  # noqa: BLE001 - the task does the same again, and has somebody to tell
                 return False
 
-        install(self.request, self.ws, take, max_message_bytes=wire.MAX_CLIENT_MESSAGE_BYTES)
+        install(
+            self.request,
+            self.ws,
+            take,
+            take_binary=functools.partial(self._take_binary, outlet.writer),
+            max_message_bytes=wire.MAX_CLIENT_MESSAGE_BYTES,
+        )
         async for message in self.ws:
             if not self._take(message, outlet.writer):
                 # aiohttp found the message malformed or too big, and has closed.
                 return str(message.data)
         return ""
+
+    def _take_binary(self, writer: Writer, data: bytes) -> bool:
+        """Act upon a binary message that changes nothing of the connection; tell whether it was one."""
+        if self._end is not None or self._is_bounded_by_socket:
+            return False
+        try:
+            handle_message(self.canvas, self.subscriber, data, time.monotonic())
+            writer.pump()
+        except Exception:  # noqa: BLE001 - as above
+            return False
+        return True
 
     def _take(self, message: WSMessage, writer: Writer) -> bool:
         """Act upon what the peer sent; tell whether it was a message, or something about the connection.

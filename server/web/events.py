@@ -13,8 +13,8 @@ from server.generation.events import Event, Listener, ListenerTooSlow
 from server.generation.job import Job, State
 from server.streaming.clock import iso_utc
 from server.streaming.wire import MAX_CLIENT_MESSAGE_BYTES, CloseCode, Form, parse_client_message
-from server.web.keys import PARTS, Parts
 from server.web.endings import close, cut_off_after
+from server.web.keys import PARTS, Parts
 
 
 MAX_SESSIONS = 100

@@ -167,8 +167,9 @@ class Source:
         self.job = job
         self.feed = feed
         self.answers = Answers(self._status)
-        # Whether the connection is being closed by a task that must not be cancelled for that.
-        self._is_closing = False
+        # Whether the job has ended: nothing is told any more but that.
+        self._is_over = False
+        self._reading: asyncio.Timeout | None = None
         feed.on_demand = self.answers.look_again
         feed.on_refused = self._refuse
         if request.transport is not None:
@@ -186,15 +187,16 @@ class Source:
         reason = ""
         try:
             async with asyncio.TaskGroup() as tasks:
+                teller = tasks.create_task(self._tell(), name=f"teller:{self.job.id}")
                 beside = [
-                    tasks.create_task(self._tell(), name=f"teller:{self.job.id}"),
+                    teller,
                     tasks.create_task(self._stop_with_the_server(), name=f"stopper:{self.job.id}"),
+                    tasks.create_task(self._end_with_the_job(teller), name=f"ender:{self.job.id}"),
                 ]
-                ender = tasks.create_task(self._close_with_the_job(), name=f"ender:{self.job.id}")
                 try:
                     reason = await self._read()
                 finally:
-                    for task in beside if self._is_closing else [*beside, ender]:
+                    for task in beside:
                         task.cancel()
         except* ConnectionError:
             reason = "connection lost"
@@ -211,6 +213,18 @@ class Source:
             )
 
     async def _read(self) -> str:
+        """Take what the source sends until it goes, breaks the rules or is to go; tell which."""
+        try:
+            async with asyncio.timeout(None) as self._reading:
+                return await self._take_all()
+        except TimeoutError:
+            code, reason, _ = self._end()
+        finally:
+            self._reading = None
+        await close(self.request, self.ws, code, reason)
+        return reason
+
+    async def _take_all(self) -> str:
         """Take what the source sends until it goes or breaks the rules; tell which."""
         count = 0
         async for message in self.ws:
@@ -231,7 +245,7 @@ class Source:
 
     async def _tell(self) -> None:
         await self._send(self._hello())
-        while True:
+        while not self._is_over:
             answer = self.answers.take()
             if answer is None:
                 await self.answers.wait()
@@ -242,15 +256,27 @@ class Source:
         await self.parts.is_stopping.wait()
         self.parts.desk.cancel(self.job, "stopped")
 
-    async def _close_with_the_job(self) -> None:
-        """Send the source away once its job has ended, for whatever reason it has."""
+    async def _end_with_the_job(self, teller: asyncio.Task[None]) -> None:
+        """Tell the source that its job has ended, for whatever reason, and have it sent away."""
         await self.job.ended.wait()
-        self._is_closing = True
+        self._is_over = True
+        self.answers.look_again()
+        _, reason, reconnect = self._end()
+        with cut_off_after(self.request, CLOSE_S):
+            # Not cancelled: what it waits for would be cancelled for those who close, too.
+            await teller
+            await self._send({"type": "bye", "reason": reason, "reconnect": reconnect})
+        # Not closed from here: while somebody reads, aiohttp ends the connection without waiting for the
+        # answer. What the source still sends then would be refused, and its system would throw away what
+        # it has not read.
+        if self._reading is not None:
+            self._reading.reschedule(asyncio.get_running_loop().time())
+
+    def _end(self) -> tuple[CloseCode, str, bool]:
+        """Return how the job's end is told: the close code, why, and whether to come back."""
         reason = self.job.reason or self.job.state.value
         code, reconnect = _FAILED if self.job.state is State.FAILED else _CLOSES.get(reason, _TAKEN_OVER)
-        with contextlib.suppress(ConnectionError), cut_off_after(self.request, CLOSE_S):
-            await self._send({"type": "bye", "reason": reason, "reconnect": reconnect})
-        await close(self.request, self.ws, code, reason)
+        return code, reason, reconnect
 
     async def _send(self, message: dict[str, Any]) -> None:
         # The first programs and these answer a text `ping` with a text `pong`.

@@ -16,9 +16,9 @@ from server.generation.job import Job, State
 from server.streaming.frame import MEDIA_TYPES, EncodedImage
 from server.web.bodies import parse, read_image, read_json
 from server.web.canvases import accepted, start_prompts
+from server.web.endings import cut_off_after
 from server.web.keys import PARTS, Parts
 from server.web.requests import JobsBody
-from server.web.endings import cut_off_after
 
 
 routes = web.RouteTableDef()

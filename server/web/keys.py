@@ -34,7 +34,6 @@ class Counters:
     protocol_errors: int = 0
     ignored_messages: int = 0
     too_slow: int = 0
-    undecodable_frames: int = 0
 
 
 @dataclass(eq=False, slots=True)

@@ -96,7 +96,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 
 def _canvas(request: web.Request) -> Canvas:
-    """Return the canvas that is asked for, making a temporary one where a screen might.
+    """Return the canvas that is asked for, making a temporary one for whoever means to watch it.
 
     Raises:
         UnknownCanvasError: If there is none and none is made.
@@ -104,11 +104,23 @@ def _canvas(request: web.Request) -> Canvas:
     """
     parts = request.app[PARTS]
     slug = check_slug(request.match_info["slug"])
-    # A page of another site can put any address into an image, and no browser asks us before.
-    is_foreign = request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
-    if is_foreign or not parts.access.is_authorised(request):
+    makes_one = request.method != "HEAD" and not _may_be_foreign(request)
+    if not makes_one or not parts.access.is_authorised(request):
         return parts.registry.get(slug)
     return parts.registry.ensure(slug, is_temporary=True)
+
+
+def _may_be_foreign(request: web.Request) -> bool:
+    """Tell whether a page of another site may have put this address into an image.
+
+    No browser asks us before it loads one. It tells where the page stands, but only an address that it
+    trusts (https, or this machine): of any other, what has neither that nor an origin may come from anywhere.
+    """
+    headers = request.headers
+    if any(name.lower().startswith("sec-fetch-") for name in headers):
+        return headers.get("Sec-Fetch-Site") not in ("same-origin", "none")
+    # An origin was judged before.
+    return "Origin" not in headers and headers.get("User-Agent", "").startswith("Mozilla/")
 
 
 class Stream:

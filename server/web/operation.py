@@ -81,7 +81,7 @@ async def read_state(parts: Parts) -> dict[str, Any]:
         "started_ms": parts.started_ms,
         "jpeg_encoder": JPEG_ENCODER,
         "inference": await _inference(parts),
-        "canvases": {canvas.slug: await _canvas(parts, canvas) for canvas in parts.registry},
+        "canvases": await _canvases(parts),
         "limits": {
             "canvases": parts.registry.max_canvases,
             "subscribers_per_canvas": parts.registry.max_subscribers,
@@ -108,7 +108,19 @@ async def _written(state: dict[str, Any]) -> str:
     return f'{others[:-1]}, "canvases": {{{", ".join(canvases)}}}}}'
 
 
+async def _canvases(parts: Parts) -> dict[str, Any]:
+    """Read the canvases that are there, each when its turn comes: some may go meanwhile."""
+    described: dict[str, Any] = {}
+    for canvas in parts.registry:
+        if canvas in parts.registry:
+            described[canvas.slug] = await _canvas(parts, canvas)
+    return described
+
+
 async def _canvas(parts: Parts, canvas: Canvas) -> dict[str, Any]:
+    """Read a canvas that is there now; what is told of it stands even if it goes while this waits."""
+    # All that is looked up by its name comes before the first await.
+    queue, ingest = _queue(parts, canvas.slug), _ingest(parts, canvas.slug)
     # A copy: screens come and go while this waits.
     subscribers = sorted(canvas.subscribers, key=lambda subscriber: subscriber.number)
     rows: list[dict[str, Any]] = []
@@ -119,8 +131,8 @@ async def _canvas(parts: Parts, canvas: Canvas) -> dict[str, Any]:
     return {
         **canvas.to_json(),
         **canvas.counters(lists_subscribers=False),
-        "queue": _queue(parts, canvas.slug),
-        "ingest": _ingest(parts, canvas.slug),
+        "queue": queue,
+        "ingest": ingest,
         "subscribers_connected": len(subscribers),
         "screens": summarise(rows),
         "subscribers": rows,

@@ -10,6 +10,7 @@ from aiohttp import web
 from server.errors import ConflictError, InvalidError, NotFoundError
 from server.streaming.canvas import Canvas
 from server.streaming.frame import MEDIA_TYPES, Frame
+from server.streaming.tiers.snapshots import rounded_width
 from server.streaming.wire import Form
 from server.web.keys import PARTS
 from server.web.queries import width_of
@@ -26,15 +27,15 @@ routes = web.RouteTableDef()
 
 @routes.get("/canvases/{slug}/snapshot")
 async def snapshot(request: web.Request) -> web.Response:
-    """Return the newest frame, in a format that the `Accept` header takes, no wider than `width`."""
+    """Return the newest frame, in a format that the `Accept` header takes, about as wide as `width`."""
     canvas = request.app[PARTS].registry.get(request.match_info["slug"])
     width = width_of(request)
     frame = canvas.newest or await _first_frame(canvas)
     if frame is None:
         raise NotFoundError(f"canvas {canvas.slug!r} has shown nothing yet")
     format_ = _acceptable(request.headers.get("Accept", "*/*"), frame.image.format)
-    # Never enlarged: whoever asks for more gets the same picture, under the same tag.
-    shrunk_to = width if width is not None and width < frame.image.width else None
+    # Whoever asks for more, or for much the same, gets the same picture under the same tag.
+    shrunk_to = rounded_width(frame.image, width)
     tag = f"{frame.image_id}-{format_}" + (f"-{shrunk_to}" if shrunk_to else "")
     headers = {
         "Cache-Control": "no-store",
@@ -63,7 +64,8 @@ async def _first_frame(canvas: Canvas) -> Frame | None:
     with canvas.subscribe(Form.MSGPACK) as glimpse:
         # Nothing is sent to it: that something waits for it is all there is to know.
         glimpse.mailbox.on_ready = looks_again.set
-        glimpse.max_fps = _GLIMPSE_FPS
+        glimpse.show(is_shown=True, viewport=None, max_fps=_GLIMPSE_FPS)
+        canvas.demand_changed(glimpse)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_FRAME_S):
                 while canvas.newest is None and canvas.status.get("job") and glimpse.mailbox.closed is None:

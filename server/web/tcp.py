@@ -23,7 +23,11 @@ READ_BYTES = 16 * 1024
 
 
 class TransportLink:
-    """The transport of a connection, as a writer's link."""
+    """The transport of a connection, as a writer's link.
+
+    TLS belongs to a proxy in front: where the transport encrypts itself, everything goes through it, and
+    a message is written in many more pieces than one.
+    """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         # Writing is paused, and drains are waited for, as soon as anything is left unsent.

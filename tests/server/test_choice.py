@@ -27,16 +27,16 @@ def test_the_chooser_is_asked_now_and_then_and_whenever_the_screen_changes() -> 
     assert choice.next(frame, now_s + LOOK_S)[0] is ORIGINAL
 
 
-def test_the_original_is_not_bettered_and_of_the_others_only_more_is_better() -> None:
+def test_of_tiers_only_more_is_better() -> None:
     desk = Desk()
     frame = desk.publish(1000)
     choice = Choice(desk.subscriber, desk.canvas)
     desk.chooser.tier = SMALL
     choice.next(frame, desk.clock())
 
-    assert choice.may_be_bettered(SMALL)
-    assert not choice.may_be_bettered(ORIGINAL)
     desk.chooser.best = ORIGINAL
-    assert choice.best(frame, desk.clock()) is ORIGINAL
+    assert choice.best(frame, desk.clock(), shown=SMALL) is ORIGINAL
+    # What was shown last may be better already than what the next frame would get.
+    assert choice.best(frame, desk.clock(), shown=ORIGINAL) is None
     desk.chooser.best = SMALL
-    assert choice.best(frame, desk.clock()) is None
+    assert choice.best(frame, desk.clock(), shown=SMALL) is None

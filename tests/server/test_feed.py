@@ -16,7 +16,7 @@ from server.errors import InvalidError
 from server.generation.easel import Easel
 from server.generation.feed import Feed
 from server.generation.inference_client import InferenceClient
-from server.generation.ingest import MAX_FPS, show_feed
+from server.generation.ingest import CAUGHT_UP, INTERVAL_S, MAX_FPS, show_feed
 from server.generation.job import Job, Kind
 from server.generation.lane import Lane
 from server.generation.picture import PictureOrder
@@ -112,9 +112,40 @@ async def test_a_source_is_shown_at_no_more_than_the_highest_rate(easel: SourceE
     await showing
 
     assert feed.accepted + feed.dropped == 240
-    assert feed.accepted <= (clock.now_s - started_s) * MAX_FPS + 2
+    assert feed.accepted <= (clock.now_s - started_s) / INTERVAL_S + CAUGHT_UP + 1
     assert easel.canvas.newest is not None
     assert easel.canvas.newest.sequence == feed.sequence
+
+
+async def test_after_a_pause_pictures_leave_as_they_come(easel: SourceEasel) -> None:
+    feed, clock = Feed(), easel.clock
+    assert isinstance(clock, FakeClock)
+    job = Job(kind=Kind.INGEST, order=PictureOrder(prompt=""), canvas="left", feed=feed)
+    showing = asyncio.create_task(show_feed(easel, job))
+
+    async def push() -> float:
+        """Push a picture and return how long it waited to be shown."""
+        feed.offer(PICTURE, 0.0)
+        before_s, accepted = clock.now_s, feed.accepted
+        while feed.accepted == accepted:  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(0)
+        return clock.now_s - before_s
+
+    for _ in range(10):
+        await push()
+        clock.now_s += 1 / MAX_FPS
+    # The first after the pause comes late in its own interval, the next ones in time.
+    clock.now_s += 0.15
+    await push()
+    clock.now_s += 0.25 / MAX_FPS
+    waits = []
+    for _ in range(60):
+        waits.append(await push())
+        clock.now_s += 1 / MAX_FPS
+    feed.end()
+    await showing
+
+    assert max(waits) == 0.0
 
 
 async def test_a_message_that_is_no_picture_is_refused_with_its_reason(easel: SourceEasel) -> None:

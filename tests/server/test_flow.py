@@ -257,27 +257,41 @@ def test_the_wish_can_be_taken_back() -> None:
     assert flow.opens_at(5.0, size_bytes=100) <= 5.0
 
 
-def test_a_peer_is_stalled_from_when_its_window_is_full_or_it_has_last_acknowledged() -> None:
+def test_a_peer_is_stalled_from_when_a_frame_waits_for_it_or_it_has_last_acknowledged() -> None:
     flow = acknowledging(rate_bytes_s=MB, size_bytes=100_000)
     flow.sent(2, 100_000, 10.0)
-    assert flow.stalled_for_s(10.1) == 0.0
-
     flow.sent(3, 100_000, 10.1)
-    assert flow.stalled_for_s(15.1) == pytest.approx(5.0)
-    flow.acknowledge(1, 16.0)
-    assert flow.stalled_for_s(18.0) == pytest.approx(2.0)
+    assert flow.opens_at(15.1, size_bytes=100_000) == math.inf
+
+    assert flow.stalled_for_s(15.1, 10.1) == pytest.approx(5.0)
+    assert flow.stalled_for_s(15.1, 15.0) == pytest.approx(0.1), "nothing was kept back before"
+    flow.acknowledge(2, 16.0)
+    assert flow.stalled_for_s(18.0, 10.1) == pytest.approx(2.0)
 
     flow.acknowledge(3, 20.0)
-    assert flow.stalled_for_s(100.0) == 0.0
+    assert flow.stalled_for_s(100.0, 10.1) == 0.0
 
 
-def test_a_single_frame_without_an_answer_counts_as_stalled_from_when_that_is_overdue() -> None:
+def test_an_acknowledgement_that_comes_again_does_not_end_a_stall() -> None:
     flow = acknowledging(rate_bytes_s=MB, size_bytes=100_000)
-
     flow.sent(2, 100_000, 10.0)
+    flow.sent(3, 100_000, 10.1)
 
-    assert flow.stalled_for_s(10.0 + 0.1 + OVERDUE_S) == 0.0
-    assert flow.stalled_for_s(15.0 + 0.1 + OVERDUE_S) == pytest.approx(5.0)
+    for at in (11.0, 15.0):
+        flow.acknowledge(1, at)
+
+    assert flow.stalled_for_s(16.0, 10.1) == pytest.approx(5.9)
+
+
+def test_a_first_acknowledgement_of_what_is_long_forgotten_is_a_stall_like_any_other() -> None:
+    flow = FlowControl()
+    for sequence in range(1, 2 * SILENT_FRAMES):
+        flow.sent(sequence, 1000, sequence * 0.016)
+
+    assert flow.acknowledge(1, 1.0) == 0
+
+    assert flow.opens_at(2.0, size_bytes=1000) == math.inf
+    assert flow.stalled_for_s(9.0, 2.0) == pytest.approx(7.0)
 
 
 def test_a_frame_that_was_sent_again_never_stalls_and_never_shuts_the_window() -> None:
@@ -285,7 +299,7 @@ def test_a_frame_that_was_sent_again_never_stalls_and_never_shuts_the_window() -
 
     flow.sent(1, 100_000, 10.0, again=True)
 
-    assert flow.stalled_for_s(1000.0) == 0.0
+    assert flow.stalled_for_s(1000.0, 0.0) == 0.0
     assert flow.opens_at(1000.0, size_bytes=10_000) <= 1000.0
 
 
@@ -297,11 +311,48 @@ def test_an_acknowledgement_of_the_same_sequence_releases_the_frame_that_was_sen
     assert flow.in_flight == 0
 
 
+def test_a_second_word_of_the_first_sending_does_not_release_the_better_one() -> None:
+    flow = acknowledging(rate_bytes_s=MB, rtt_s=0.1, size_bytes=100_000)
+    flow.sent(1, 2 * MB, 10.0, again=True)
+
+    # The better one takes two seconds: this was presented at its common instant, and says so.
+    assert flow.acknowledge(1, 10.3, held_s=1.0) == 0
+
+    assert flow.in_flight_bytes == 2 * MB
+    assert flow.rate_bytes_s == pytest.approx(MB)
+    assert flow.acknowledge(1, 12.1) == 1, "that of the better one"
+    assert flow.in_flight == 0
+
+
+def test_nothing_is_learnt_of_the_link_where_the_sending_that_is_meant_is_not_told() -> None:
+    flow = acknowledging(rate_bytes_s=MB, rtt_s=0.1, size_bytes=100_000)
+    for sequence in range(2, 12):
+        at = sequence * 10.0
+        flow.sent(sequence, 100_000, at)
+        flow.acknowledge(sequence, at + 0.2)
+        flow.sent(sequence, 2 * MB, at + 3.0, again=True)
+        assert flow.acknowledge(sequence, at + 4.2) == 1
+
+    assert flow.rate_bytes_s == pytest.approx(MB)
+
+
+def test_the_next_frames_acknowledgement_releases_a_better_tier_before_it_and_says_how_fast_it_was() -> None:
+    flow = acknowledging(rate_bytes_s=MB, rtt_s=0.1, size_bytes=100_000)
+    flow.sent(1, 2 * MB, 10.0, again=True)
+    flow.acknowledge(1, 10.05)
+    flow.sent(2, 100_000, 11.0)
+
+    assert flow.acknowledge(2, 12.2) == 2
+
+    assert flow.in_flight == 0
+    assert flow.rate_bytes_s == pytest.approx(MB)
+
+
 def test_a_silent_peer_is_never_told_stalled() -> None:
     flow = FlowControl()
     flow.sent(1, 100, 0.0)
 
-    assert flow.stalled_for_s(1e6) == 0.0
+    assert flow.stalled_for_s(1e6, 0.0) == 0.0
 
 
 def test_the_state_tells_bytes_milliseconds_and_bytes_per_second() -> None:

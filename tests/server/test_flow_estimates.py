@@ -11,6 +11,7 @@ from server.streaming.flow.round_trip import (
     MAX_WAITING,
     PING_INTERVAL_S,
     PROOF_S,
+    QUICK_PING_INTERVAL_S,
     SAMPLE_AGE_S,
     SAMPLES,
     RoundTrip,
@@ -175,8 +176,12 @@ def test_the_first_frames_each_carry_a_ping_and_later_ones_about_one_a_second() 
         assert trip.wants_ping(0.0, 0.0)
         trip.pinged(tag, 0.0, NOBODY)
 
-    assert not trip.wants_ping(PING_INTERVAL_S - 0.01, 0.001)
-    assert trip.wants_ping(PING_INTERVAL_S, 0.001)
+    assert not trip.wants_ping(PING_INTERVAL_S - 0.01, 0.01)
+    assert trip.wants_ping(PING_INTERVAL_S, 0.01)
+    # A link that is nearly always idle has little to tell; one that is not known has.
+    assert trip.wants_ping(PING_INTERVAL_S, 0.0)
+    assert not trip.wants_ping(QUICK_PING_INTERVAL_S - 0.01, 0.001)
+    assert trip.wants_ping(QUICK_PING_INTERVAL_S, 0.001)
 
 
 def test_on_a_link_that_frames_keep_busy_nearly_each_carries_a_ping() -> None:

@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 from fakes import FakeClock
+from writing import Timers
 
-from server.loop_lag import LoopLag
+from server.loop_lag import INTERVAL_S, LoopLag
 
 
 def test_the_last_minute_is_told_in_milliseconds() -> None:
@@ -23,19 +24,22 @@ def test_the_last_minute_is_told_in_milliseconds() -> None:
     assert lag.state() == {"p50": 49.0, "p99": 98.0, "max": 99.0}
 
 
-async def test_what_holds_the_loop_up_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = FakeClock()
-    lag = LoopLag(clock)
-    late = iter([0.0, 0.3])
+async def test_what_holds_the_loop_up_is_noticed() -> None:
+    timers = Timers()
+    lag = LoopLag(timers.clock)
+    watching = asyncio.ensure_future(
+        lag.watch(lambda delay_s, call: timers.call_at(timers.clock() + delay_s, call))
+    )
+    await asyncio.sleep(0)
+    timers.advance(INTERVAL_S)
+    timers.clock.advance(INTERVAL_S + 0.3)
 
-    async def sleep(seconds: float) -> None:
-        try:
-            clock.advance(seconds + next(late))
-        except StopIteration:
-            raise asyncio.CancelledError from None
-
-    monkeypatch.setattr("asyncio.sleep", sleep)
-    with pytest.raises(asyncio.CancelledError):
-        await lag.watch()
+    timers.advance(0.0)
 
     assert lag.state()["max"] == pytest.approx(300.0)
+    assert lag.state()["p50"] == pytest.approx(300.0)
+    assert len(timers) == 1, "it goes on"
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
+    assert len(timers) == 0

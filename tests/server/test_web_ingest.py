@@ -20,6 +20,7 @@ from screens import SOON_S, Site, image, running_site, wait_for
 from server.errors import InvalidError
 from server.generation.ingest import MAX_FPS
 from server.streaming.images.encoders import MAX_IMAGE_BYTES
+from server.web import endings
 from server.web.ingest import MAX_ERRORS, MAX_WAITING, Answers
 
 
@@ -134,6 +135,39 @@ async def test_a_source_whose_job_is_ended_is_told_why_and_must_not_come_back(
         end = await camera.end()
 
     assert end == (code, {"type": "bye", "reason": reason, "reconnect": False})
+
+
+async def send_all_the_time(site: Site, slug: str) -> int | None:
+    """Send pictures of 2 MB as fast as they are taken; return the code that the connection closed with."""
+    heavy = RED + bytes(2_000_000)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(site.url / "canvases" / slug / "ingest") as ws,
+    ):
+
+        async def send() -> None:
+            with contextlib.suppress(ConnectionError):
+                while not ws.closed:
+                    await ws.send_bytes(heavy)
+
+        sending = asyncio.create_task(send())
+        code, _ = await SourceClient(ws).end()
+        await sending
+        return code
+
+
+async def test_sources_that_send_without_a_pause_learn_why_they_are_sent_away(still_site: Site) -> None:
+    codes = []
+    for number in range(16):
+        canvas = still_site.parts.registry.ensure(f"camera-{number}", is_temporary=False)
+        # With an event loop of its own: it goes on sending while the server closes.
+        sends = send_all_the_time(still_site, canvas.slug)
+        sending = asyncio.create_task(asyncio.to_thread(asyncio.run, sends))
+        await wait_for(lambda canvas=canvas: canvas.newest)
+        async with source(still_site, canvas.slug):
+            codes.append(await sending)
+
+    assert codes == [1008] * 16
 
 
 async def test_a_queued_prompt_ends_a_source_since_that_would_never_end(site: Site) -> None:
@@ -271,6 +305,21 @@ async def test_pictures_that_come_faster_than_any_screen_conflate_into_the_newes
     assert status["dropped"] > 0
 
 
+async def test_a_picture_that_takes_time_to_judge_is_not_overtaken(still_site: Site) -> None:
+    heavy = RED[:-2] + bytes(4_000_000) + RED[-2:]
+    async with source(still_site, "left") as camera:
+        for _ in range(5):
+            for picture in (heavy, BLUE):
+                await camera.ws.send_bytes(picture)
+        status = await camera.next("status", refused=0)
+        while status["accepted"] + status["dropped"] < 10:
+            status = await camera.next("status")
+
+    newest = still_site.canvas("left").newest
+    assert newest is not None
+    assert newest.image.data == BLUE
+
+
 async def test_a_paused_canvas_shows_what_is_pushed_and_a_blank_one_holds_it(still_site: Site) -> None:
     canvas = still_site.canvas("left")
     canvas.configure(paused=True)
@@ -373,6 +422,19 @@ async def test_a_source_that_reads_nothing_is_told_little_and_shown_all_the_same
         picture = bytes([0x82, 0xFE, len(RED) >> 8, len(RED) & 0xFF, 0, 0, 0, 0]) + RED
         await loop.sock_sendall(sock, picture)
         await wait_for(lambda: (newest := still_site.canvas("left").newest) and newest.image.data == RED)
+
+
+async def test_a_source_that_never_answers_is_let_go_all_the_same(
+    still_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "CLOSE_S", 0.1)
+    loop = asyncio.get_running_loop()
+    async with bare_source(still_site, "left") as sock, asyncio.timeout(SOON_S):
+        ping = bytes([0x81, 0x84, 0, 0, 0, 0]) + b"ping"
+        await loop.sock_sendall(sock, ping * 500)
+        job = await wait_for(lambda: still_site.parts.desk.lane("left").running)
+        still_site.parts.desk.cancel(job)
+        await wait_for(lambda: any(event["event"] == "source gone" for event in still_site.logs))
 
 
 @pytest.mark.ffmpeg

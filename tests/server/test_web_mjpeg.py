@@ -22,7 +22,7 @@ from server.streaming.images import encoders
 from server.web import mjpeg
 
 
-CHROME = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0.0.0 Safari/537.36"}
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0.0.0 Safari/537.36"
 RED, GREEN = image(colour=(250, 0, 0)), image(colour=(0, 250, 0))
 
 
@@ -130,7 +130,7 @@ async def test_a_newcomer_gets_the_newest_frame_and_it_is_repeated_when_nothing_
 async def test_blink_gets_the_next_headers_behind_each_picture(still_site: Site) -> None:
     show(still_site, RED)
     async with still_site.session.get(
-        still_site.url / "canvases/left/stream.mjpeg", headers=CHROME
+        still_site.url / "canvases/left/stream.mjpeg", headers={"User-Agent": BROWSER}
     ) as response:
         head = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"
         wanted = head + RED.data + b"\r\n" + head
@@ -262,6 +262,50 @@ async def test_a_stream_may_name_a_new_canvas_as_a_screen_may(tmp_path: Path) ->
             assert site.canvas("new").is_temporary is True
 
 
+MEANT = [
+    {"User-Agent": "VLC/3.0"},
+    {"Sec-Fetch-Site": "same-origin", "User-Agent": BROWSER},
+    {"Sec-Fetch-Site": "none", "User-Agent": BROWSER},
+    {"Origin": "http://{host}", "User-Agent": BROWSER},
+]
+PERHAPS_FOREIGN = [
+    {"Sec-Fetch-Site": "cross-site", "User-Agent": BROWSER},
+    {"Sec-Fetch-Site": "same-site", "User-Agent": "VLC/3.0"},
+    {"Sec-Fetch-Mode": "no-cors"},
+    # As browsers ask an address that is neither https nor this machine.
+    {"User-Agent": BROWSER},
+]
+
+
+@pytest.mark.parametrize("headers", MEANT)
+async def test_who_means_to_watch_a_new_canvas_gets_one(still_site: Site, headers: dict[str, str]) -> None:
+    told = {name: value.format(host=still_site.url.authority) for name, value in headers.items()}
+    async with still_site.session.get(still_site.at("/canvases/new/stream.mjpeg"), headers=told) as response:
+        assert response.status == 200
+        assert still_site.canvas("new").is_temporary is True
+
+
+@pytest.mark.parametrize("headers", PERHAPS_FOREIGN)
+@pytest.mark.parametrize("path", ["stream.mjpeg", "snapshot"])
+async def test_what_a_foreign_page_may_have_asked_for_makes_no_canvas(
+    still_site: Site, headers: dict[str, str], path: str
+) -> None:
+    error = await still_site.refused("GET", f"/canvases/new/{path}", status=404, headers=headers)
+
+    assert error["code"] == "unknown_canvas"
+    assert len(still_site.parts.registry) == 2
+    show(still_site, RED)
+    async with still_site.session.get(still_site.at(f"/canvases/left/{path}"), headers=headers) as response:
+        assert response.status == 200, "what is there may be looked at"
+
+
+async def test_head_makes_no_canvas(still_site: Site) -> None:
+    for path in ("stream.mjpeg", "snapshot"):
+        async with still_site.session.head(still_site.at(f"/canvases/new/{path}")) as response:
+            assert response.status == 404
+    assert len(still_site.parts.registry) == 2
+
+
 async def test_as_many_streams_as_screens_may_look_at_a_canvas(tmp_path: Path) -> None:
     path = "/canvases/left/stream.mjpeg"
     async with running_site(tmp_path, default_prompt="", max_subscribers=1) as site, playing(site, path):
@@ -282,16 +326,16 @@ async def _bare_player(site: Site, slug: str) -> socket.socket:
 
 
 @pytest.mark.ffmpeg
-async def test_ffmpeg_reads_a_canvas_at_its_rate(still_site: Site) -> None:
-    """Two seconds at 10 FPS."""
+@pytest.mark.parametrize(("seconds", "fps"), [(2, 10.0), (10, 8.0)], ids=["in brief", "for ten seconds"])
+async def test_ffmpeg_reads_a_canvas_at_its_rate(still_site: Site, seconds: int, fps: float) -> None:
     ffmpeg = find_ffmpeg()
     assert ffmpeg is not None
-    source = asyncio.create_task(_paint(still_site, fps=10.0))
+    source = asyncio.create_task(_paint(still_site, fps=fps))
     try:
         url = str(still_site.url / "canvases/left/stream.mjpeg")
         player = await asyncio.create_subprocess_exec(
             *(ffmpeg, "-nostdin", "-loglevel", "error", "-use_wallclock_as_timestamps", "1", "-i", url),
-            *("-t", "2", "-fps_mode", "passthrough", "-f", "framecrc", "-"),
+            *("-t", str(seconds), "-fps_mode", "passthrough", "-f", "framecrc", "-"),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -304,7 +348,7 @@ async def test_ffmpeg_reads_a_canvas_at_its_rate(still_site: Site) -> None:
 
     assert player.returncode == 0, complaints.decode()
     frames = [line for line in out.decode().splitlines() if line and not line.startswith("#")]
-    assert abs(len(frames) - 20) <= 2, complaints.decode()
+    assert abs(len(frames) - seconds * fps) <= 2, complaints.decode()
     assert not complaints, complaints.decode()
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 from screens import Site, running_app, running_site, settings_for
+
+from server.streaming.wire import Form
 
 
 ROUTES = {
@@ -148,6 +151,32 @@ async def test_the_state_tells_of_canvases_screens_and_the_process(site: Site) -
     assert state["encoder"]["waiting"] >= 0
     assert set(state["loop_lag_ms"]) == {"p50", "p99", "max"}
     json.dumps(state, allow_nan=False)
+
+
+@pytest.mark.parametrize("path", ["/state", "/metrics"])
+async def test_a_canvas_that_goes_while_its_screens_are_read_hinders_nobody(
+    still_site: Site, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    registry = still_site.parts.registry
+    left = still_site.canvas("left")
+    with left.subscribe(Form.MSGPACK) as screen:
+        describe = screen.state
+
+        def go(now_s: float) -> dict[str, Any]:
+            for slug in ("left", "right"):
+                if any(canvas.slug == slug for canvas in registry):
+                    registry.remove(slug)
+            return describe(now_s)
+
+        monkeypatch.setattr(screen, "state", go)
+        told = await still_site.call("GET", path)
+
+    if path == "/state":
+        assert list(told["canvases"]) == ["left"], "what was begun is told, what was gone by its turn is not"
+        assert told["canvases"]["left"]["subscribers_connected"] == 1
+    else:
+        assert b'canvas="left"' in told
+        assert b'canvas="right"' not in told
 
 
 async def test_models_and_styles_are_those_of_the_inference_service(still_site: Site) -> None:

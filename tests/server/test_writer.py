@@ -6,14 +6,15 @@ import math
 from typing import Any
 
 import pytest
+from fakes import FakeClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from writing import Desk, read_messages
 
-from server.streaming.delivery.held import HeldPayloads
-from server.streaming.delivery.mailbox import MAX_WAITING_MESSAGES
+from server.streaming.delivery.held import CROWDED, PATIENCE_S, HeldPayloads
+from server.streaming.delivery.mailbox import MAX_WAITING_MESSAGES, MailboxClosed
 from server.streaming.payload import FRAGMENT_BYTES, pong_bytes
-from server.streaming.wire import Form
+from server.streaming.wire import CloseCode, Form
 
 
 MB = 1_000_000
@@ -317,16 +318,19 @@ def test_what_stuck_peers_hold_is_on_the_ledger_until_the_last_part_is_written()
 
 
 def test_past_the_ledgers_limit_the_longest_stuck_ends_too_slow() -> None:
-    held = HeldPayloads(limit_bytes=MB + MB // 2)
+    clock = FakeClock()
+    held = HeldPayloads(limit_bytes=MB + MB // 2, clock=clock)
     desks = [Desk(takes_bytes=0, held=held) for _ in range(2)]
 
     for desk in desks:
         desk.publish(MB)
+        clock.now_s += PATIENCE_S - 1.0
+    assert [desk.writer.end for desk in desks] == [None, None], "nobody is stuck for long"
+    clock.now_s += 2.0
+    Desk(takes_bytes=0, held=held).publish(300_000)
 
-    assert [desk.writer.end is not None for desk in desks] == [True, False]
-    end = desks[0].writer.end
-    assert end is not None
-    assert (end.close_code, end.reconnect) == (4408, True)
+    assert desks[0].writer.end == MailboxClosed(CROWDED, reconnect=True, close_code=CloseCode.TOO_SLOW)
+    assert desks[1].writer.end is None
 
 
 def test_a_frame_without_framing_is_written_as_it_is() -> None:

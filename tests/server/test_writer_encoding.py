@@ -2,29 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from writing import Desk
-
-from server.streaming.tiers.tier import ORIGINAL, Tier
-
-
-SMALL = Tier(0.5, "jpeg", 60)
-FINE = Tier(1.0, "jpeg", 85)
-
-
-def scaled() -> Desk:
-    """Return a desk whose subscriber gets a smaller tier, and acknowledges."""
-    desk = Desk()
-    desk.publish()
-    desk.acknowledge(1)
-    assert desk.frames() == [1]
-    desk.timers.advance(1.0)
-    desk.subscriber.show(is_shown=True, viewport=(4, 4), max_fps=None)
-    desk.chooser.tier = SMALL
-    desk.chooser.best = SMALL
-    return desk
+from writing import SMALL, scaled
 
 
 def test_a_frame_is_asked_for_once_it_may_leave_and_sent_when_it_is_encoded() -> None:
@@ -157,78 +137,6 @@ def test_encoding_begins_so_early_that_it_is_done_when_the_link_runs_dry() -> No
         asked_s.append(desk.flow.opens_at(desk.clock(), size_bytes=100, prepare_s=prepare_s))
 
     assert asked_s[1] <= asked_s[0]
-
-
-def test_a_canvas_that_rests_is_sent_once_more_in_the_best_tier() -> None:
-    desk = scaled()
-    desk.publish()
-    desk.renditions.wanted[0].grant()
-    desk.chooser.best = ORIGINAL
-    desk.acknowledge(2)
-    assert desk.frames() == [2]
-
-    desk.timers.advance(20.0)
-    (message,) = [message for message in desk.messages() if isinstance(message, dict)]
-
-    assert (message["sequence"], message["tier"]) == (2, "original")
-    desk.acknowledge(2)
-    desk.timers.advance(20.0)
-    assert desk.messages() == [], "once"
-    assert len(desk.timers) == 0
-
-
-def test_nothing_is_bettered_while_something_is_on_its_way() -> None:
-    desk = scaled()
-    desk.publish()
-    desk.renditions.wanted[0].grant()
-    desk.chooser.best = ORIGINAL
-    desk.timers.advance(20.0)
-    assert desk.frames() == [2]
-
-    desk.acknowledge(2)
-
-    assert desk.frames() == [2]
-
-
-def test_a_better_tier_that_must_be_encoded_gives_way_to_a_newer_frame() -> None:
-    desk = scaled()
-    desk.publish()
-    desk.renditions.wanted[0].grant()
-    desk.chooser.best = FINE
-    desk.acknowledge(2)
-    desk.timers.advance(20.0)
-    assert desk.frames() == [2]
-    (better,) = desk.renditions.wanted[1:]
-    assert (better.frame.sequence, better.tier) == (2, FINE)
-
-    desk.publish()
-
-    assert better.is_cancelled
-    desk.renditions.wanted[-1].grant()
-    assert desk.frames() == [3]
-
-
-@pytest.mark.parametrize("best", [SMALL, Tier(0.25, "jpeg", 60)], ids=["the same", "a worse one"])
-def test_what_is_no_better_is_not_sent_again(best: Tier) -> None:
-    desk = scaled()
-    desk.publish()
-    desk.renditions.wanted[0].grant()
-    desk.chooser.best = best
-    desk.acknowledge(2)
-    desk.frames()
-
-    desk.timers.advance(20.0)
-
-    assert desk.messages() == []
-    assert len(desk.renditions.requests) == 1
-
-
-def test_the_original_is_never_bettered_and_needs_no_timer() -> None:
-    desk = Desk()
-    desk.publish()
-    desk.acknowledge(1)
-
-    assert len(desk.timers) == 0
 
 
 @settings(max_examples=200, deadline=None)

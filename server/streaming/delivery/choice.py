@@ -36,10 +36,12 @@ class Choice:
         """Return the tier of the next frame, about its bytes, and the seconds that it takes to encode."""
         subscriber, image = self._subscriber, frame.image
         seen = (image.format, image.width, image.height, subscriber.viewport, subscriber.formats)
-        if seen != self._seen or (now_s >= self._look_at and not self._is_sure(image)):
+        is_another = seen != self._seen
+        if is_another or now_s >= self._look_at:
             self._look_at = now_s + LOOK_S
-            self._seen = seen
-            self._tier = self._choose(frame, now_s)
+            if is_another or not self._is_sure(image):
+                self._seen = seen
+                self._tier = self._choose(frame, now_s)
         tier = self._tier
         if tier is ORIGINAL:
             return tier, len(image.data), 0.0
@@ -53,16 +55,12 @@ class Choice:
             return False
         return len(image.data) <= SURE_SHARE * rate_bytes_s * self._canvas.interval_s
 
-    def may_be_bettered(self, tier: Tier) -> bool:
-        """Tell whether a better tier than this may be sent when the canvas rests."""
-        return tier is not ORIGINAL
-
-    def best(self, frame: Frame, now_s: float) -> Tier | None:
-        """Return the best tier that the link carries, for a canvas that rests; None: the last was."""
+    def best(self, frame: Frame, now_s: float, *, shown: Tier) -> Tier | None:
+        """Return the best tier that the link carries, for a canvas that rests; None: the one shown is."""
         tier = self._ask(self._subscriber.chooser.best_tier, frame, now_s)
         estimate = self._canvas.renditions.estimate
         # Of one picture, what weighs more shows more.
-        return tier if estimate(frame, tier)[0] > estimate(frame, self._tier)[0] else None
+        return tier if estimate(frame, tier)[0] > estimate(frame, shown)[0] else None
 
     def _choose(self, frame: Frame, now_s: float) -> Tier:
         chooser = self._subscriber.chooser

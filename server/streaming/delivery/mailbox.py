@@ -36,6 +36,8 @@ class Mailbox:
 
     Attributes:
         newest: The frame that was offered last, taken or not; None before the first.
+        waiting: The frame that may be taken: None while the screen is hidden.
+        has_message: Whether a control message may be taken.
         replaced: Frames that a newer one replaced before they were sent.
         hidden: Frames that were offered while the screen was not shown.
         is_visible: Whether the screen is shown: a hidden one gets no frames and no status, and keeps
@@ -49,11 +51,13 @@ class Mailbox:
         "_messages",
         "_status",
         "closed",
+        "has_message",
         "hidden",
         "is_visible",
         "newest",
         "on_ready",
         "replaced",
+        "waiting",
     )
 
     def __init__(self) -> None:
@@ -63,6 +67,9 @@ class Mailbox:
         self.is_visible = True
         self.closed: MailboxClosed | None = None
         self.on_ready: Callable[[], None] = _nobody
+        # Kept, not computed: a writer looks at both several times for each frame.
+        self.waiting: Frame | None = None
+        self.has_message = False
         self._frame: Frame | None = None
         self._messages: deque[Message] = deque()
         self._status: Message | None = None
@@ -72,25 +79,17 @@ class Mailbox:
         """Whether a frame waits, though perhaps for a hidden screen."""
         return self._frame is not None
 
-    @property
-    def waiting(self) -> Frame | None:
-        """The frame that may be taken: None while the screen is hidden."""
-        return self._frame if self.is_visible else None
-
-    @property
-    def has_message(self) -> bool:
-        """Whether a control message may be taken."""
-        return bool(self._messages) or (self._status is not None and self.is_visible)
-
     def offer(self, frame: Frame) -> None:
         """Put the newest frame in, replacing one not taken."""
         if self.closed:
             return
         self.newest = frame
-        if not self.is_visible:
+        if self.is_visible:
+            if self._frame is not None:
+                self.replaced += 1
+            self.waiting = frame
+        else:
             self.hidden += 1
-        elif self._frame is not None:
-            self.replaced += 1
         self._frame = frame
         self.on_ready()
 
@@ -103,17 +102,20 @@ class Mailbox:
         if len(self._messages) >= MAX_WAITING_MESSAGES:
             return False
         self._messages.append(message)
+        self.has_message = True
         self.on_ready()
         return True
 
     def post_status(self, message: Message) -> None:
         """Put the canvas's newest status in, replacing one not taken; held while the screen is hidden."""
         self._status = message
+        self._look()
         self.on_ready()
 
     def set_visible(self, is_visible: bool) -> None:
         """Hold frames back while the screen is hidden; let the newest go when it is shown again."""
         self.is_visible = is_visible
+        self._look()
         self.on_ready()
 
     def close(self, reason: str, *, reconnect: bool, close_code: int) -> None:
@@ -126,22 +128,25 @@ class Mailbox:
                 self._messages.popleft()
             self._messages.append({"type": "bye", "reason": reason, "reconnect": reconnect})
             self._status = None
+            self._look()
             self.on_ready()
 
     def take_message(self) -> Message | None:
         """Take the next control message, or None."""
-        if self._messages:
-            return self._messages.popleft()
-        if self._status is None or not self.is_visible:
+        if not self.has_message:
             return None
-        status, self._status = self._status, None
-        return status
+        if self._messages:
+            message: Message | None = self._messages.popleft()
+        else:
+            message, self._status = self._status, None
+        self._look()
+        return message
 
     def take_frame(self) -> Frame | None:
         """Take the frame that waits, or None."""
-        if not self.is_visible:
-            return None
-        frame, self._frame = self._frame, None
+        frame = self.waiting
+        if frame is not None:
+            self.waiting = self._frame = None
         return frame
 
     def put_back(self, frame: Frame) -> None:
@@ -150,8 +155,14 @@ class Mailbox:
             return
         if self._frame is None:
             self._frame = frame
+            self._look()
         else:
             self.replaced += 1
+
+    def _look(self) -> None:
+        """See what may be taken."""
+        self.waiting = self._frame if self.is_visible else None
+        self.has_message = bool(self._messages) or (self._status is not None and self.is_visible)
 
 
 def _nobody() -> None:

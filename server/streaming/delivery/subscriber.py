@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from server.streaming.ages import Ages
@@ -38,10 +38,12 @@ class Subscriber:
         chooser: Which tier its frames are in.
         ages: How old frames are when it shows them.
         max_fps: The rate that it wishes for, None for any, 0 for none.
+        has_told: Whether its screen has told anything of itself.
         is_shown: Whether it says that its screen is visible.
         formats: The image formats that it takes.
         viewport: Its size in device pixels, or None where it has not told.
         tier: The name of the tier that was sent last, empty before the first frame.
+        on_screen: Called when its viewport has changed, or its formats have.
     """
 
     _numbers = itertools.count(1)
@@ -56,6 +58,7 @@ class Subscriber:
         self.chooser = TierChooser(tiers)
         self.ages = Ages()
         self.max_fps: float | None = None
+        self.has_told = False
         self.is_shown = True
         only_jpeg = form.is_multipart or form is Form.SEED_JSON
         self.formats = frozenset({"jpeg"}) if only_jpeg else frozenset({"jpeg", "png", "webp"})
@@ -66,9 +69,11 @@ class Subscriber:
         self.ignored = 0  # messages and fields that we do not know
         self.out = Rate()
         self.tier = ""
+        self.on_screen: Callable[[], None] = _nobody
         self.connected_ms = now_ms()
         self._pace = PresentPace()
         self._sent_bytes = 0  # of the last frame
+        self._known_sequence = -1  # of what was there already when it came or was shown again
         self._look_at = -math.inf
 
     @property
@@ -82,16 +87,53 @@ class Subscriber:
             wanted = min(wanted, max(LEAST_FPS, HEADROOM * rate_bytes_s / self._sent_bytes))
         return wanted
 
-    def show(self, *, is_shown: bool, viewport: tuple[int, int] | None, max_fps: float | None) -> None:
-        """Take what a screen says of itself: a hidden, zero-size or paused one gets no frames."""
+    def show(
+        self,
+        *,
+        is_shown: bool,
+        viewport: tuple[int, int] | None,
+        max_fps: float | None,
+        formats: frozenset[str] | None = None,
+    ) -> None:
+        """Take what a screen says of itself: a hidden, zero-size or paused one gets no frames.
+
+        Args:
+            is_shown: Whether it is visible.
+            viewport: Its size in device pixels, None where it does not tell.
+            max_fps: The rate that it wishes for, None for any, 0 for none.
+            formats: The image formats that it takes, None for those of before.
+        """
+        formats = self.formats if formats is None else formats
+        is_another = (viewport, formats) != (self.viewport, self.formats)
+        self.has_told = True
         self.is_shown = is_shown
         self.viewport = viewport
+        self.formats = formats
         self.max_fps = max_fps
         self._limit_rate()
+        if is_another:
+            self.on_screen()
         has_area = viewport is None or (viewport[0] > 0 and viewport[1] > 0)
+        was_visible = self.mailbox.is_visible
         self.mailbox.set_visible(is_shown and has_area and max_fps != 0)
+        if not was_visible and self.mailbox.newest is not None:
+            self._known_sequence = self.mailbox.newest.sequence
 
-    def note_sent(self, frame: Frame, tier: Tier, payload: Payload, now_s: float, sent_ms: float) -> None:
+    def greet(self, frame: Frame) -> None:
+        """Offer what the canvas shows when the screen comes; how old that is is nobody's delay."""
+        self._known_sequence = frame.sequence
+        self.mailbox.offer(frame)
+
+    def note_sent(
+        self,
+        frame: Frame,
+        tier: Tier,
+        payload: Payload,
+        now_s: float,
+        sent_ms: float,
+        *,
+        again: bool = False,
+    ) -> None:
         """Note a frame that is handed to the socket.
 
         Args:
@@ -100,12 +142,15 @@ class Subscriber:
             payload: Its message.
             now_s: Monotonic seconds.
             sent_ms: The same instant, Unix.
+            again: Whether it is one of before in a better tier: it says nothing of how many of those that
+                follow the link can take.
         """
-        self.tier = tier.name
-        self._sent_bytes = payload.size_bytes
+        self.tier = name = tier.name
+        if not again:
+            self._sent_bytes = payload.size_bytes
         self.out.count(now_s)
-        if self.has_control:
-            self.ages.note_sent(frame.sequence, frame, tier.name, payload.encoded_ms, sent_ms)
+        if self.has_control and frame.sequence > self._known_sequence:
+            self.ages.note_sent(frame.sequence, frame, name, payload.encoded_ms, sent_ms)
 
     def note_shown(self, now_s: float, *, presented: bool, skipped: int) -> bool:
         """Take what an acknowledgement tells of the screen.
@@ -153,3 +198,7 @@ class Subscriber:
     def _limit_rate(self) -> None:
         limit = min(self.max_fps or math.inf, self._pace.max_fps)
         self.flow.set_max_fps(None if math.isinf(limit) else limit)
+
+
+def _nobody() -> None:
+    """Nobody minds yet."""

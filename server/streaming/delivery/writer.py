@@ -14,20 +14,24 @@ from collections.abc import Callable
 
 from server.streaming.canvas import Canvas
 from server.streaming.clock import Clock, now_ms
+from server.streaming.delivery.alarm import Alarm
 from server.streaming.delivery.choice import Choice
 from server.streaming.delivery.held import HeldPayloads
 from server.streaming.delivery.link import Link, Timer
 from server.streaming.delivery.mailbox import MailboxClosed
 from server.streaming.delivery.subscriber import Subscriber
+from server.streaming.delivery.wish import Asked, Wish
 from server.streaming.frame import Frame
-from server.streaming.payload import Payload
-from server.streaming.tiers.line import Request
-from server.streaming.tiers.tier import Tier
+from server.streaming.payload import FRAGMENT_BYTES, Payload
+from server.streaming.tiers.tier import ORIGINAL, Tier
 from server.streaming.wire import CloseCode, control_bytes
 
 
 # Frames that carry a ping before the peer acknowledges any: the round trip is measured by then.
 PINGS_AHEAD = 3
+# How long after the hello a large frame waits for what the screen says of itself: a phone would begin with
+# megabytes that it cannot show, and a hidden page with such that nobody sees.
+GREETING_S = 0.25
 
 
 class Writer:
@@ -75,39 +79,42 @@ class Writer:
         self._held: HeldPayloads = canvas.held
         self._link = link
         self._deadline_s = deadline_s
-        self._call_at = call_at
         self._clock = clock
         self._choice = Choice(subscriber, canvas)
-        self._timer: Timer | None = None
-        self._due_at = math.inf
+        # Until when large frames wait for what the screen says of itself; 0 once they do not.
+        self._greets_until = 0.0
+        # Since when the frame that waits does so for an acknowledgement.
+        self._shut_at = math.inf
+        self._alarm = Alarm(call_at, self.pump, self.fail)
         # The message on its way, and how many of its bytes are written.
         self._payload: Payload | None = None
         self._at = 0
         # What may go between two parts of a message: the newest only, each answers all before it.
         self._interjection = b""
-        # The frame that is being encoded for this subscriber, and whether it was sent before.
-        self._request: Request | None = None
-        self._asked: tuple[Frame, Tier, bool] | None = None
+        # The frame that is being encoded for this subscriber, and the last one that could not be.
+        self._wish = Wish(canvas, subscriber.form, self._take_encoded, self.fail)
         self._refused: Frame | None = None
         # What was sent last, and whether a better tier of it may follow when the canvas rests.
         self._sent: Frame | None = None
+        self._sent_tier = ORIGINAL
         self._may_refine = False
 
     def start(self) -> None:
         """Write from now on."""
         self._mailbox.on_ready = functools.partial(self._canvas.rounds.enqueue, self)
+        self._subscriber.on_screen = self._on_screen
+        if self._subscriber.has_control:
+            self._greets_until = self._clock() + GREETING_S
         self.pump()
 
     def stop(self) -> None:
         """Write nothing more, and let go of everything. Idempotent."""
-        self._mailbox.on_ready = lambda: None
+        self._mailbox.on_ready = self._subscriber.on_screen = lambda: None
         self._stop(self.end or MailboxClosed("gone", reconnect=True, close_code=CloseCode.GOING_AWAY))
 
-    def cut_off(self) -> None:
-        """End because the peer takes too little: `end` tells it so."""
-        is_crowded = self._held.held_bytes > self._held.limit_bytes
-        reason = f"nothing was taken or acknowledged for {self._deadline_s:g} s"
-        reason = "too many bytes wait for peers that take nothing" if is_crowded else reason
+    def cut_off(self, reason: str = "") -> None:
+        """End because the peer takes too little: `end` tells it so, and why it matters."""
+        reason = reason or f"nothing was taken or acknowledged for {self._deadline_s:g} s"
         self._stop(MailboxClosed(reason, reconnect=True, close_code=CloseCode.TOO_SLOW))
 
     def fail(self, error: Exception) -> None:
@@ -121,11 +128,9 @@ class Writer:
 
     def interject(self, data: bytes) -> None:
         """Write what may go between two parts of a message, now or as soon as the link takes it."""
-        if self.end:
-            return
         if self.is_blocked:
             self._interjection = data
-        else:
+        elif not self.end:
             self._write(data)
 
     def drained(self) -> None:
@@ -139,12 +144,14 @@ class Writer:
         """Write what can be written now, and see to it that the rest is not forgotten."""
         if self.end:
             return
+        mailbox = self._mailbox
+        if not mailbox.is_visible:
+            self._shut_at = math.inf  # no frame waits meanwhile
         if self.is_blocked:
-            if self._mailbox.closed:
+            if mailbox.closed:
                 # Whoever waits for the link must know that there is not much time.
                 self.on_blocked()
             return
-        mailbox = self._mailbox
         while True:
             if self._interjection:
                 data, self._interjection = self._interjection, b""
@@ -157,7 +164,7 @@ class Writer:
             if mailbox.closed:
                 self._stop(mailbox.closed)
                 return
-            if not (mailbox.has_frame or self._may_refine) or not self._next_frame():
+            if (mailbox.waiting is None and not self._may_refine) or not self._next_frame():
                 return
 
     def _write(self, data: bytes | memoryview) -> bool:
@@ -189,7 +196,8 @@ class Writer:
             self._at = end
             if end == len(whole):
                 self._done()
-                return self._write(rest)
+                # Copied: a transport that keeps a view would keep the whole message alive with it.
+                return self._write(bytes(rest))
             if not self._write(rest):
                 return False
 
@@ -212,11 +220,13 @@ class Writer:
         """Take the newest frame if it may leave; tell whether it has."""
         mailbox = self._mailbox
         frame = mailbox.waiting
-        if self._request is not None:
-            if frame is None or self._request.is_started:
+        request = self._wish.request
+        if request is not None:
+            if frame is None or request.is_started:
                 return False
             # Nobody has begun with the older one: this one instead.
-            self._withdraw()
+            if (older := self._wish.withdraw()) is not None:
+                mailbox.put_back(older)
         now_s = self._clock()
         if frame is None:
             return self._may_refine and self._refine(now_s)
@@ -226,65 +236,53 @@ class Writer:
         payload = renditions.ready(frame, tier, form) if prepare_s else None
         if payload is not None:
             size_bytes, prepare_s = payload.size_bytes, 0.0
+        if self._greets_until and self._must_greet(size_bytes, now_s):
+            return False
         opens_at = self._flow.opens_at(now_s, size_bytes=size_bytes, prepare_s=prepare_s)
         if opens_at > now_s:
             self._wait(opens_at, now_s)
             return False
         payload = payload or renditions.ready(frame, tier, form)
         mailbox.take_frame()
+        self._shut_at = math.inf
         if payload is None:
-            self._ask(frame, tier, again=False)
+            self._wish.ask(frame, tier, again=False)
             return False
         return self._begin(frame, tier, payload, now_s, again=False)
+
+    def _must_greet(self, size_bytes: int, now_s: float) -> bool:
+        """Tell whether a frame waits until the screen has told of itself, and come back when it need not."""
+        if self._subscriber.has_told or self._flow.is_acknowledging or now_s >= self._greets_until:
+            self._greets_until = 0.0
+        elif size_bytes > FRAGMENT_BYTES:
+            self._alarm.set(self._greets_until)
+            return True
+        return False
 
     def _wait(self, opens_at: float, now_s: float) -> None:
         """Come back when the waiting frame may leave, or its peer has been silent for too long."""
         if math.isinf(opens_at):
-            left_s = self._deadline_s - self._flow.stalled_for_s(now_s)
+            self._shut_at = min(self._shut_at, now_s)
+            left_s = self._deadline_s - self._flow.stalled_for_s(now_s, self._shut_at)
             if left_s <= 0.0:
                 self.cut_off()
                 return
             opens_at = now_s + left_s
-        self._set_timer(opens_at)
+        self._alarm.set(opens_at)
 
-    def _set_timer(self, due_at: float) -> None:
-        # One that is due earlier may stay: it finds nothing to do and sets the next.
-        if self._due_at <= due_at:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._due_at = due_at
-        self._timer = self._call_at(due_at, self._on_timer)
+    def _on_screen(self) -> None:
+        """Look again whether what rests there could be better, now that it is another screen."""
+        self._may_refine = self._sent is not None and self._sent_tier is not ORIGINAL
 
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._due_at = math.inf
-        self.pump()
-
-    def _ask(self, frame: Frame, tier: Tier, *, again: bool) -> None:
-        """Have a frame encoded."""
-        self._asked = (frame, tier, again)
-        self._request = self._canvas.renditions.request(frame, tier, self._subscriber.form, self._on_encoded)
-
-    def _withdraw(self) -> None:
-        """Want the frame that is being encoded no longer."""
-        request, asked = self._request, self._asked
-        self._request = self._asked = None
-        if request is not None:
-            request.cancel()
-        if asked is not None and not asked[2]:
-            self._mailbox.put_back(asked[0])
-
-    def _on_encoded(self, payload: Payload | None) -> None:
+    def _take_encoded(self, asked: Asked, payload: Payload | None) -> None:
         """Send what was encoded: it was begun for this subscriber, though a newer one may wait by now."""
-        asked = self._asked
-        self._request = self._asked = None
-        if self.end or asked is None:
-            return
         frame, tier, again = asked
         if payload is None:
             # Superseded in somebody else's favour; or nobody can encode it: asking twice tells.
-            if not again and (self._mailbox.has_frame or frame is not self._refused):
+            is_first = frame is not self._refused
+            if again:
+                self._may_refine = self._may_refine or is_first
+            elif is_first or self._mailbox.has_frame:
                 self._mailbox.put_back(frame)
             self._refused = frame
         elif (
@@ -294,7 +292,10 @@ class Writer:
             or not self._mailbox.is_visible
             or (again and self._mailbox.has_frame)
         ):
-            if not again:
+            if again:
+                # It is still there when the link has taken what fills it.
+                self._may_refine = True
+            else:
                 self._mailbox.put_back(frame)
         else:
             self._begin(frame, tier, payload, self._clock(), again=again)
@@ -307,9 +308,11 @@ class Writer:
         is_speaking = flow.is_acknowledging or flow.sent_frames < PINGS_AHEAD
         pinged = payload.ping_bytes > 0 and is_speaking and flow.wants_ping(now_s)
         flow.sent(frame.sequence, payload.size_bytes, now_s, pinged=pinged, again=again)
-        subscriber.note_sent(frame, tier, payload, now_s, now_ms())
-        self._sent = frame
-        self._may_refine = not again and self._choice.may_be_bettered(tier)
+        subscriber.note_sent(frame, tier, payload, now_s, now_ms(), again=again)
+        self._sent, self._sent_tier = frame, tier
+        if not again:
+            # Where it is, another screen than the one that it was chosen for may have told of itself since.
+            self._may_refine = tier is not ORIGINAL
         self._payload = payload
         self._at = 0 if pinged else payload.ping_bytes
         return self._write_parts()
@@ -321,30 +324,25 @@ class Writer:
             return False
         rests_at = self._canvas.rests_at_s
         if now_s < rests_at:
-            if not math.isinf(rests_at):
-                self._set_timer(rests_at)
+            self._alarm.set(rests_at)
             return False
         if self._flow.in_flight:
             # The acknowledgement pumps.
             return False
         self._may_refine = False
-        tier = self._choice.best(frame, now_s)
+        tier = self._choice.best(frame, now_s, shown=self._sent_tier)
         if tier is None:
             return False
         payload = self._canvas.renditions.ready(frame, tier, self._subscriber.form)
         if payload is None:
-            self._ask(frame, tier, again=True)
+            self._wish.ask(frame, tier, again=True)
             return False
         return self._begin(frame, tier, payload, now_s, again=True)
 
     def _stop(self, end: MailboxClosed | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._due_at = math.inf
-        if self._request is not None:
-            self._request.cancel()
-        self._request = self._asked = self._payload = None
+        self._alarm.cancel()
+        self._wish.withdraw()
+        self._payload = None
         self._interjection = b""
         self._held.release(self)
         if self.end is None:

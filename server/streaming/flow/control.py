@@ -61,7 +61,6 @@ class FlowControl:
         "_carried_at",
         "_dry_at",
         "_flying",
-        "_full_at",
         "_held_s",
         "_interval_s",
         "_last_bytes",
@@ -86,7 +85,7 @@ class FlowControl:
         self._bytes = 0
         self._held_s = 0.0
         self._last_bytes = 0
-        # The peer's own wish for a rate, as the shortest time between frames, seconds.
+        # The shortest time between frames that the peer wishes for, seconds.
         self._interval_s = 0.0
         self._last_sent_at = -math.inf
         # When the last acknowledgement would have come, had the peer not held it back; less the
@@ -95,8 +94,8 @@ class FlowControl:
         self._carried_at = -math.inf
         # When the link will have carried all that is on its way.
         self._dry_at = -math.inf
+        # When an acknowledgement last released something.
         self._moved_at = -math.inf
-        self._full_at = math.inf
 
     @property
     def in_flight(self) -> int:
@@ -190,8 +189,8 @@ class FlowControl:
             return
         rate = self._link.bytes_s
         if rate is not None:
-            self._dry_at = max(self._dry_at, now_s) + size_bytes / rate
-        self._note_full(now_s)
+            dry_at = self._dry_at
+            self._dry_at = (dry_at if dry_at > now_s else now_s) + size_bytes / rate
 
     def pong(self, tag: int, now_s: float) -> None:
         """Take a pong: the tag of the frame that its ping went before; others are ignored."""
@@ -216,31 +215,34 @@ class FlowControl:
         newest = flying[-1][0] if flying else self.acknowledged
         if sequence > newest or sequence < 0:
             raise ProtocolError(f"acknowledged frame {sequence}, but the newest sent is {newest}")
-        self.is_acknowledging = True
-        self._moved_at = now_s
-        self.acknowledged = max(self.acknowledged, sequence)
+        if not self.is_acknowledging:
+            self.is_acknowledging = True
+            self._moved_at = now_s
+        acknowledged = self.acknowledged
+        self.acknowledged = sequence if sequence > acknowledged else acknowledged
         if not flying or flying[0][0] > sequence:
             return 0
+        if flying[0][3] and self._is_of_the_first(flying[0], sequence, now_s):
+            return 0
+        self._moved_at = now_s
         # NaN compares as false and becomes 0.
-        held_s = min(held_s, MAX_HELD_S) if held_s > 0.0 else 0.0
+        held_s = (held_s if held_s < MAX_HELD_S else MAX_HELD_S) if held_s > 0.0 else 0.0
         self._held_s += (held_s - self._held_s) * _SMOOTHING
-        self._arrived_at = max(now_s - held_s, flying[0][2])
+        arrived_at, sent_at = now_s - held_s, flying[0][2]
+        self._arrived_at = arrived_at if arrived_at > sent_at else sent_at
         released = self._release(sequence)
         self._predict()
         self._trip.acknowledged(sequence, self._arrived_at)
-        self._full_at = math.inf
-        self._note_full(now_s)
         return released
 
-    def stalled_for_s(self, now_s: float) -> float:
-        """Return for how long nothing could leave because the peer did not acknowledge.
+    def stalled_for_s(self, now_s: float, shut_at: float) -> float:
+        """Return for how long a frame that waits since `shut_at` has not left for want of an acknowledgement.
 
-        Counted from when the window was full or an acknowledgement overdue, and from the last one that
-        came. 0 while nothing is on its way but frames that were sent again.
+        Counted from the last that released something at the earliest: one that comes again proves nothing.
+        0 while nothing is on its way but frames that were sent again.
         """
         if not self.is_acknowledging or all(again for *_, again in self._flying):
             return 0.0
-        shut_at = min(self._full_at, self._overdue_at())
         return max(0.0, now_s - max(shut_at, self._moved_at))
 
     def state(self) -> dict[str, Any]:
@@ -255,28 +257,42 @@ class FlowControl:
             "goodput_bytes_s": None if rate is None else round(rate),
         }
 
+    def _is_of_the_first(self, better: Flying, sequence: int, now_s: float) -> bool:
+        """Tell whether an acknowledgement means a frame's first sending: it comes too soon for the second.
+
+        A browser that keeps frames for their instant tells twice. Of the next frame's both are released.
+        """
+        rate = self._link.bytes_s
+        transmission_s = better[1] / rate if rate else 0.0
+        return sequence == better[0] and now_s < better[2] + self._trip.usual_s + transmission_s / 2.0
+
     def _release(self, sequence: int) -> int:
         """Take off what is acknowledged, and learn from it how fast the link is."""
         flying = self._flying
         carried_at = self._arrived_at - self._trip.usual_s
         sent_at = flying[0][2]
         is_behind = sent_at <= self._carried_at
-        start_at = self._carried_at if is_behind else sent_at
-        taken = []
-        while flying and flying[0][0] <= sequence:
-            taken.append(flying.popleft())
-        size = 0
-        for _, size_bytes, _, _ in taken:
-            size += size_bytes
-        self._bytes -= size
-        span_s = carried_at - start_at
-        if len(taken) > 1:
+        span_s = carried_at - (self._carried_at if is_behind else sent_at)
+        first = flying.popleft()
+        last, size, released = first, first[1], 1
+        if flying and flying[0][0] <= sequence:
+            taken = [first]
+            while flying and flying[0][0] <= sequence:
+                taken.append(flying.popleft())
+            size = sum(size_bytes for _, size_bytes, _, _ in taken)
+            self._bytes -= size
+            last, released = taken[-1], len(taken)
             # The link may have idled between frames that are acknowledged together. Whatever was sent
             # last has taken at most the time since: the densest of those spans says the most.
             size, span_s = densest(taken, carried_at, size, span_s)
-        self._link.carried(size, span_s, self._trip.jitter_s, is_behind=is_behind)
-        self._carried_at = max(carried_at, self._carried_at)
-        return len(taken)
+        else:
+            self._bytes -= size
+        # Whether a frame that was sent twice is meant for the second time is not told: no sample of that.
+        if not last[3] or last[0] < sequence:
+            self._link.carried(size, span_s, self._trip.jitter_s, is_behind=is_behind)
+        before = self._carried_at
+        self._carried_at = carried_at if carried_at > before else before
+        return released
 
     def _predict(self) -> None:
         """Predict anew when the link runs dry, from what is still on its way."""
@@ -326,12 +342,6 @@ class FlowControl:
         whole = (LEAST_FRAMES + int(rate * (way_s + slack_s) / frame)) * frame
         wide = max(whole, HEADROOM * rate * way_s + frame)
         return int(max(LEAST_FRAMES * frame, min(wide, MAX_WINDOW_BYTES)))
-
-    def _note_full(self, now_s: float) -> None:
-        if self._full_at == math.inf and (
-            len(self._flying) >= MAX_FRAMES or self._bytes + self._last_bytes > self._window(self._last_bytes)
-        ):
-            self._full_at = now_s
 
 
 def _milliseconds(seconds: float | None) -> float | None:

@@ -48,7 +48,9 @@ class LinkRate:
             noise_s: Spans below this are not told from each other: the link carried it at least so fast.
             is_behind: Whether the link had been busy right before.
         """
-        sample = size_bytes / max(span_s, noise_s, LEAST_SPAN_S)
+        # Plain comparisons: this runs for every acknowledgement.
+        span_s = span_s if span_s > noise_s else noise_s
+        sample = size_bytes / (span_s if span_s > LEAST_SPAN_S else LEAST_SPAN_S)
         samples = self._samples
         rate = self.bytes_s
         if rate is not None:

@@ -21,6 +21,10 @@ FIRST_PINGS = 8
 PING_INTERVAL_S = 1.0
 BUSY_PING_INTERVAL_S = 0.1
 BUSY_TRANSMISSION_S = 0.05
+# A link that carries a frame in less than the frames' own spacing is never predicted: there a pong only
+# says that nothing has changed, and costs as much to read as an acknowledgement.
+QUICK_TRANSMISSION_S = 0.005
+QUICK_PING_INTERVAL_S = 4.0
 # A pong that comes later than this after the frame before it did not wait behind that frame.
 CLEAR_S = 0.003
 # Without such a pong for so long, one frame waits until the link has certainly run dry.
@@ -40,6 +44,7 @@ class RoundTrip:
         least_s: Of the newest samples; None before the first pong. The way without any queue of ours.
         smoothed_s: Of all samples; None before the first.
         jitter_s: How far samples usually lie above the least.
+        usual_s: What an answer usually takes without any queue of ours, seconds; 0 before the first pong.
     """
 
     __slots__ = (
@@ -52,12 +57,15 @@ class RoundTrip:
         "jitter_s",
         "least_s",
         "smoothed_s",
+        "usual_s",
     )
 
     def __init__(self) -> None:
         self.least_s: float | None = None
         self.smoothed_s: float | None = None
         self.jitter_s = 0.0
+        # Asked for several times for each frame, and changed by pongs alone.
+        self.usual_s = 0.0
         self._pings = 0
         self._asked = -math.inf
         self._proof_at = math.inf
@@ -67,11 +75,6 @@ class RoundTrip:
         # The newest pong that cannot be judged before the frame ahead of it is acknowledged:
         # that frame's sequence, the pong's instant, its seconds.
         self._behind: tuple[int, float, float] | None = None
-
-    @property
-    def usual_s(self) -> float:
-        """What an answer usually takes without any queue of ours, seconds; 0 before the first pong."""
-        return (self.least_s or 0.0) + self.jitter_s
 
     @property
     def _clear_s(self) -> float:
@@ -86,8 +89,12 @@ class RoundTrip:
         """
         if self._pings < FIRST_PINGS or now_s > self._proof_at:
             return True
-        busy = transmission_s >= BUSY_TRANSMISSION_S
-        return now_s - self._asked >= (BUSY_PING_INTERVAL_S if busy else PING_INTERVAL_S)
+        since_s = now_s - self._asked
+        if transmission_s >= BUSY_TRANSMISSION_S:
+            return since_s >= BUSY_PING_INTERVAL_S
+        # Where it is not known, it may be long.
+        is_quick = 0.0 < transmission_s < QUICK_TRANSMISSION_S
+        return since_s >= (QUICK_PING_INTERVAL_S if is_quick else PING_INTERVAL_S)
 
     def wants_proof(self, now_s: float) -> bool:
         """Tell whether a ping should go over an idle link: the others have all waited behind frames.
@@ -162,3 +169,4 @@ class RoundTrip:
             self.smoothed_s += (sample_s - self.smoothed_s) * _SMOOTHING
             excess_s = min(sample_s - least_s, MAX_JITTER_S)
             self.jitter_s += (excess_s - self.jitter_s) * _SMOOTHING
+        self.usual_s = least_s + self.jitter_s

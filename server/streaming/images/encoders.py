@@ -4,7 +4,7 @@ JPEG goes through the PyPI distribution `turbojpeg`, whose wheels bundle libjpeg
 Pillow where it is absent. Another distribution, PyTurboJPEG, installs a different module under the
 same name; it is told apart by what it offers and then left alone.
 
-Nothing here may be called on the event loop but `inspect`.
+Nothing here may be called on the event loop but `inspect`, of files up to `QUICK_BYTES`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from server.errors import InvalidError, TooBigError, UnsupportedMediaError
 from server.streaming.frame import FORMATS, EncodedImage
@@ -27,11 +27,22 @@ from server.streaming.images import metadata
 # 4K in any orientation, and what the inference service takes as a source.
 MAX_SIDE_PX = 4096
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
+# Up to here a JPEG is judged in a millisecond or two, whatever is in it.
+QUICK_BYTES = 256 * 1024
 FORMATS_READ = ("JPEG", "WEBP", "PNG")
 # What Pillow raises for a file that is broken, as fuzzing it shows.
 BROKEN = (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, EOFError, struct.error)
-# The EXIF tag of how a photograph was held.
+# The EXIF tag of how a photograph was held, and what makes the picture upright, by its value.
 ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 # Phones write JPEG with a second picture behind it, which Pillow calls MPO; the first one is shown.
 _OUR_NAMES = {"JPEG": "jpeg", "MPO": "jpeg", "WEBP": "webp", "PNG": "png"}
 
@@ -109,12 +120,32 @@ def inspect(data: bytes, *, field: str = "body") -> EncodedImage:
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     """Return the size that screens show: photographs may lie on their side in the file."""
-    try:
-        is_turned = image.format in ("JPEG", "MPO") and image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
-    except BROKEN:
-        is_turned = False
     width, height = image.size
-    return (height, width) if is_turned else (width, height)
+    return (height, width) if _orientation(image) >= 5 else (width, height)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return how an opened image lies: 1 to 8, 1 for upright, as browsers take it to be."""
+    # Browsers show WebP as it lies in the file. Of PNG, Pillow would decode the whole picture to look
+    # for EXIF behind it, where it does not count either.
+    if image.format == "WEBP" or (image.format == "PNG" and "exif" not in image.info):
+        return 1
+    try:
+        orientation = image.getexif().get(ORIENTATION, 1)
+    except BROKEN:
+        # One that cannot be read is none; the picture itself may be whole.
+        return 1
+    return orientation if orientation in _TURNS else 1
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Return an opened image turned as its EXIF says, and itself where it lies right."""
+    turn = _TURNS.get(_orientation(image))
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    turned.info = image.info
+    return turned
 
 
 def _is_whole(data: bytes, format_: str) -> bool:
@@ -186,9 +217,7 @@ def rgb(image: Image.Image) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """
     # First, and outside of the next block: Pillow tells broken pixels once, and then shows black.
     image.load()
-    # An orientation that cannot be read is none; the picture itself may be whole.
-    with contextlib.suppress(*BROKEN):
-        image = ImageOps.exif_transpose(image)
+    image = upright(image)
     if image.mode.startswith("I;16"):
         # Pillow would clip 16 bits to 8, which makes nearly everything white.
         return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[:, :, np.newaxis], 3, axis=2)

@@ -8,7 +8,7 @@ into, and what cannot be done without the lock is done in strips.
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import io
 import os
 import tempfile
@@ -16,7 +16,7 @@ import time
 from typing import IO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 from server.errors import InvalidError
 from server.streaming.frame import EncodedImage
@@ -25,18 +25,11 @@ from server.streaming.images import encoders
 
 # Rows of a picture that are converted at a time: half a millisecond at 4K.
 _STRIP_ROWS = 128
+# Larger ICC profiles do not travel with what is made of a picture: small tiers are to stay small. Those
+# of sRGB, Display P3 and Adobe RGB have 500 to 3,200 bytes.
+MAX_PROFILE_BYTES = 4096
 # What libjpeg shrinks by while it decodes.
 _DRAFTS = (8, 4, 2)
-# What makes a picture upright, by its EXIF orientation.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def load(data: bytes, scale: float = 1.0) -> Image.Image:
@@ -61,7 +54,7 @@ def load(data: bytes, scale: float = 1.0) -> Image.Image:
             image.load()
             profile = _rgb_profile(image)
             # What is closed here is the file; the pixels stay.
-            picture = _flattened(_upright(image))
+            picture = _flattened(encoders.upright(image))
             picture.info = {"icc_profile": profile} if profile else {}
             return picture
     except encoders.BROKEN as exc:
@@ -78,7 +71,7 @@ def shrink(picture: Image.Image, width: int, height: int) -> Image.Image:
 
 
 def write(picture: Image.Image, format_: str, quality: int) -> EncodedImage:
-    """Encode a picture as `load` returns them, with its ICC profile.
+    """Encode a picture as `load` returns them, with its ICC profile or in sRGB.
 
     Args:
         picture: RGB.
@@ -86,8 +79,11 @@ def write(picture: Image.Image, format_: str, quality: int) -> EncodedImage:
         quality: 1 to 100; PNG is lossless and takes no notice.
     """
     options = dict(encoders.options_of(format_, quality))
-    if profile := picture.info.get("icc_profile"):
-        options["icc_profile"] = profile
+    profile = picture.info.get("icc_profile", b"")
+    if len(profile) > MAX_PROFILE_BYTES:
+        picture, profile = _in_srgb(picture, profile), b""
+    # Said in any case: some of Pillow's writers take it from the picture otherwise.
+    options["icc_profile"] = profile
     with _memory_file() as file:
         picture.save(file, format_, **options)
         file.flush()
@@ -106,23 +102,29 @@ def _memory_file() -> IO[bytes]:
     return tempfile.TemporaryFile(buffering=0)  # whoever asks for it closes it
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Return an image turned as its EXIF says; Pillow's own function copies one that is upright."""
-    # An orientation that cannot be read is none; the picture itself may be whole.
-    with contextlib.suppress(*encoders.BROKEN):
-        turn = _TURNS.get(image.getexif().get(encoders.ORIENTATION, 1))
-        if turn is not None:
-            info = image.info
-            image = image.transpose(turn)
-            image.info = info
-    return image
-
-
 def _rgb_profile(image: Image.Image) -> bytes | None:
     """Return an image's ICC profile if it still says the truth when the image has become RGB."""
     profile = image.info.get("icc_profile")
     # Bytes 16 to 20 name the colours that it speaks of.
     return profile if isinstance(profile, bytes) and profile[16:20] == b"RGB " else None
+
+
+def _in_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
+    """Return a picture in the colours that screens take one without a profile to have."""
+    try:
+        # The interpreter's lock is let go of meanwhile.
+        converted = ImageCms.applyTransform(picture, _to_srgb(profile))
+    except (ImageCms.PyCMSError, ImportError, *encoders.BROKEN):
+        # What cannot be read says nothing of the colours, to browsers neither.
+        return picture
+    return picture if converted is None else converted
+
+
+# Frames of one source bring the same profile again and again; reading one takes milliseconds.
+@functools.lru_cache(maxsize=4)
+def _to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform:
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), "RGB", "RGB")
 
 
 def _flattened(picture: Image.Image) -> Image.Image:

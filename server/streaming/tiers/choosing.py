@@ -2,7 +2,7 @@
 
 Pure: no event loop and no clock of its own. Down at once, since every frame that does not fit makes
 the next ones old; up slowly, since a link that has just got faster may not stay so. The rule that must
-not be broken: a link whose measured goodput only wavers keeps its tier.
+not be broken: a link whose measured goodput only wavers keeps its tier, whatever pictures it carries.
 """
 
 from __future__ import annotations
@@ -10,11 +10,20 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.streaming.frame import EncodedImage
 from server.streaming.tiers.sizes import modelled_bytes_per_px
 from server.streaming.tiers.tier import ORIGINAL, Tier
+from server.streaming.tiers.trusted_rate import (
+    FAILED_WITHIN_S,
+    FALL_LOOKS,
+    FALL_NOW,
+    FORGIVEN_AFTER_S,
+    MAX_RISE_AFTER_S,
+    RISE_AFTER_S,
+    TrustedRate,
+)
 
 
 # What the browser may enlarge: hardly seen, and a screen a little larger than a step does not pay for
@@ -26,17 +35,6 @@ FALL_SHARE = 0.85
 RISE_SHARE = 0.7
 # Screens look alive at ten frames per second: a faster source is conflated rather than coarsened.
 LEAST_INTERVAL_S = 0.1
-# Looks in which the tier does not fit before it falls; a single one may be an outlier ...
-FALL_LOOKS = 2
-# ... unless the link is this much too slow.
-FALL_NOW = 2.0
-# How long a better tier must have fit, at every look, before it is risen to, seconds.
-RISE_AFTER_S = 5.0
-MAX_RISE_AFTER_S = 60.0
-# A fall so soon after a rise shows that the rise was a mistake, seconds.
-FAILED_WITHIN_S = 10.0
-# A rise that has held for so long makes up for earlier mistakes, seconds.
-FORGIVEN_AFTER_S = 120.0
 # What the picture of a canvas that rests may take, seconds.
 REST_S = 2.0
 # Of the source's interval that encoding WebP may take: it is four times as dear as JPEG.
@@ -46,6 +44,9 @@ WEBP_SHARE = 0.5
 WEBP_MAX_PX = 1920 * 1200
 # A tier that saves less than this of the original is not worth encoding.
 WORTHWHILE_SHARE = 0.9
+# Kinds of pictures whose last tier is known, so that changes which the link is the reason of are told
+# from those that the pictures are.
+KNOWN_PICTURES = 8
 # For a subscriber that takes neither the frame's format nor any tier that is configured.
 FALLBACK = Tier(1.0, "jpeg", 85)
 
@@ -79,7 +80,10 @@ class TierChooser:
         self._scales = sorted({tier.scale for tier in self.tiers})
         self.switches = 0  # changes of tier that the link was the reason of
         self._tier: Tier | None = None
-        self._seen: tuple[object, ...] = ()
+        self._picture: tuple[str, int, int] | None = None
+        self._screen: tuple[object, ...] = ()
+        self._trusted = TrustedRate()
+        self._tiers_of: dict[tuple[str, int, int], Tier] = {}  # the last one, by picture
         self._best: Tier | None = None  # the best that this screen could get of such a picture
         self._misfits = 0  # looks in a row
         self._rise_to: Tier | None = None  # the best that has fit at every look since
@@ -113,20 +117,24 @@ class TierChooser:
             bytes_of: Returns about how large the frame is in a tier.
         """
         look = _Look(image, rate_bytes_s, interval_s, encode_s, bytes_of)
-        seen = (image.format, image.width, image.height, viewport, formats)
-        if seen == self._seen and self._tier is self._best is ORIGINAL and look.fits(ORIGINAL, FALL_SHARE):
+        picture, screen = (image.format, image.width, image.height), (viewport, formats)
+        self._trusted.look(rate_bytes_s, now_s)
+        is_known = picture == self._picture and screen == self._screen
+        if is_known and self._tier is self._best is ORIGINAL and look.fits(ORIGINAL, FALL_SHARE):
             # By far the most frequent case, and there is nothing better.
             self._misfits = 0
             return ORIGINAL
         tiers = self._candidates(look, viewport, formats, may_be_late=False)
         self._best = tiers[0] if self._useful_scale(image, viewport) >= 1.0 else None
-        if self._tier is None or seen != self._seen:
-            # Another picture or another screen: nothing is known of what fits but the rate.
-            self._seen = seen
-            self._tier = _first_fitting(tiers, look, FALL_SHARE)
-            self._misfits = 0
-            self._forget_rise()
-            return self._tier
+        if self._tier is None or screen != self._screen:
+            # Another screen: nothing is known of what fits but the rate.
+            self._screen = screen
+            self._trusted = TrustedRate()
+            self._trusted.look(rate_bytes_s, now_s)
+            self._tiers_of.clear()
+            self._picture = None
+        if self._tier is None or not is_known:
+            return self._begin(picture, tiers, replace(look, rate_bytes_s=self._trusted.bytes_s))
         if self._tier not in tiers:
             # Dear to encode all of a sudden, or no longer smaller than the original: the next that is.
             worth = _worth(self._tier)
@@ -154,6 +162,21 @@ class TierChooser:
         tiers = self._candidates(look, viewport, formats, may_be_late=True)
         return next((tier for tier in tiers if look.load(tier) <= REST_S), min(tiers, key=bytes_of))
 
+    def _begin(self, picture: tuple[str, int, int], tiers: Sequence[Tier], look: _Look) -> Tier:
+        """Begin with another kind of picture, by what the link may be trusted to carry."""
+        if self._picture is not None and self._tier is not None:
+            self._tiers_of[self._picture] = self._tier
+        self._picture = picture
+        self._tier = _first_fitting(tiers, look, FALL_SHARE)
+        self._misfits = 0
+        self._forget_rise()
+        if self._tiers_of.pop(picture, self._tier) != self._tier:
+            self._count_switch()
+        self._tiers_of[picture] = self._tier
+        while len(self._tiers_of) > KNOWN_PICTURES:
+            del self._tiers_of[next(iter(self._tiers_of))]
+        return self._tier
+
     def _look(self, look: _Look, tiers: Sequence[Tier], now_s: float) -> None:
         """Fall, rise or stay."""
         assert self._tier is not None
@@ -177,7 +200,7 @@ class TierChooser:
         if now_s >= self._rises_at:
             self._tier = self._rise_to
             self._risen_at = self._changed_at = now_s
-            self.switches += 1
+            self._count_switch()
             self._forget_rise()
 
     def _fall(self, tier: Tier, now_s: float) -> None:
@@ -188,7 +211,12 @@ class TierChooser:
             self._rise_after_s = min(2.0 * self._rise_after_s, MAX_RISE_AFTER_S)
         self._tier = tier
         self._changed_at = now_s
+        self._count_switch()
+
+    def _count_switch(self) -> None:
         self.switches += 1
+        # Those of other pictures are going to change as well, for the same reason.
+        self._tiers_of.clear()
 
     def _forget_rise(self) -> None:
         self._rise_to = None

@@ -15,10 +15,10 @@ from concurrent.futures import Executor
 from dataclasses import replace
 
 from server.streaming.frame import EncodedImage, Frame
-from server.streaming.images import transcoding
 from server.streaming.payload import Payload
 from server.streaming.tiers.line import Line, Request
 from server.streaming.tiers.sizes import TierSizes
+from server.streaming.tiers.snapshots import Snapshots, rounded_width
 from server.streaming.tiers.sources import Source
 from server.streaming.tiers.tier import ORIGINAL, Tier
 from server.streaming.wire import Form, frame_payload
@@ -31,9 +31,6 @@ _KEPT_PAYLOADS = 48
 # Packing copies the image once (0.1 ms for 1 MB); writing base64 into JSON costs ten times that,
 # so from this size on it is done in the pool.
 _TEXT_ON_LOOP_BYTES = 32 * 1024
-# Formats and widths of the newest frame that were asked for by request, and are kept.
-_KEPT_SNAPSHOTS = 12
-_SNAPSHOT_QUALITY = 85
 
 
 class Renditions:
@@ -44,23 +41,20 @@ class Renditions:
         cancelled: Encodings that nobody wanted any more, or that a newer frame took the place of.
         undecodable: Pictures that turned out to be broken.
 
-    Resources: the executor belongs to the caller.
+    Resources: the executor belongs to the caller, and so do the snapshots, which all canvases share.
     """
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, executor: Executor, snapshots: Snapshots | None = None) -> None:
         self.encoded = 0
         self.cancelled = 0
         self.undecodable = 0
         self._executor = executor
         self._sizes = TierSizes()
         self._sources: list[Source] = []
+        self._last: tuple[Frame, Tier, Form, Payload] | None = None
         self._lines: dict[Tier, Line] = {}
         self._payloads: OrderedDict[tuple[int, str, Tier, Form], tuple[Source, Payload]] = OrderedDict()
-        self._snapshots: OrderedDict[
-            tuple[int, str, int | None], tuple[EncodedImage, asyncio.Future[EncodedImage]]
-        ] = OrderedDict()
-        # One at a time: whoever asks for many widths must not keep the screens' tiers waiting.
-        self._snapshot_turn = asyncio.Lock()
+        self._snapshots = Snapshots(executor) if snapshots is None else snapshots
 
     def estimate(self, frame: Frame, tier: Tier) -> tuple[int, float]:
         """Return about how many bytes a frame has in a tier, and how many seconds encoding it takes."""
@@ -80,6 +74,15 @@ class Renditions:
 
     def ready(self, frame: Frame, tier: Tier, form: Form) -> Payload | None:
         """Return a frame's message if it is there, or can be packed at once."""
+        # All screens of a kind ask for the same, one after the other.
+        last = self._last
+        if last is not None and last[0] is frame and last[1] is tier and last[2] is form:
+            return last[3]
+        payload = self._find(frame, tier, form)
+        self._last = None if payload is None else (frame, tier, form, payload)
+        return payload
+
+    def _find(self, frame: Frame, tier: Tier, form: Form) -> Payload | None:
         source = self._source_of(frame)
         key = (id(source), frame.image_id, tier, form)
         if key in self._payloads:
@@ -122,43 +125,25 @@ class Renditions:
         Args:
             frame: The frame.
             format_: One of `FORMATS`.
-            width: Pixels; the height follows. Never enlarged.
+            width: Pixels, rounded up to a multiple of 16; the height follows. Never enlarged.
 
         Raises:
             InvalidError: If the picture is broken.
+            ServerFullError: If too many other pictures are waited for.
 
         Cancellation:
-            Loses nothing; a thread that has begun goes on to its end.
+            Loses nothing; what nobody else waits for is given up.
         """
         image = frame.image
-        if width is not None and width >= image.width:
-            width = None
+        width = rounded_width(image, width)
         if image.format == format_ and width is None:
             return image
-        key = (id(image), format_, width)
-        kept = self._snapshots.get(key)
-        if kept is None or kept[1].cancelled() or (kept[1].done() and kept[1].exception()):
-            made = asyncio.ensure_future(self._snapshot(image, format_, width))
-            # Nobody may wait for it any more when it fails.
-            made.add_done_callback(lambda future: future.cancelled() or future.exception())
-            # The image is kept with it, so that no other one takes its identity.
-            kept = self._snapshots[key] = (image, made)
-            while len(self._snapshots) > _KEPT_SNAPSHOTS:
-                self._snapshots.popitem(last=False)
-        return await asyncio.shield(kept[1])
+        # So that what is kept of it goes when newer ones come.
+        self._source_of(frame)
+        return await self._snapshots.image(image, format_, width, self._count)
 
-    async def _snapshot(self, image: EncodedImage, format_: str, width: int | None) -> EncodedImage:
-        def make() -> EncodedImage:
-            scale = width / image.width if width else 1.0
-            picture = transcoding.load(image.data, scale)
-            if width:
-                picture = transcoding.shrink(picture, width, max(1, round(image.height * scale)))
-            return transcoding.write(picture, format_, _SNAPSHOT_QUALITY)
-
-        async with self._snapshot_turn:
-            made = await asyncio.get_running_loop().run_in_executor(self._executor, make)
+    def _count(self) -> None:
         self.encoded += 1
-        return made
 
     def _join(self, tier: Tier, source: Source, request: Request, loop: asyncio.AbstractEventLoop) -> None:
         line = self._lines.get(tier)
@@ -223,7 +208,11 @@ class Renditions:
                 self._payloads.popitem(last=False)
 
     def _known(self, frame: Frame) -> Source | None:
-        return next((source for source in self._sources if source.image is frame.image), None)
+        image = frame.image
+        for source in self._sources:
+            if source.image is image:
+                return source
+        return None
 
     def _source_of(self, frame: Frame) -> Source:
         """Return what is kept of a frame's picture, beginning with it if it is new."""
@@ -236,6 +225,7 @@ class Renditions:
         self._sources.sort(key=lambda kept: kept.sequence)
         while len(self._sources) > _KEPT_SOURCES:
             gone = self._sources.pop(0)
+            self._snapshots.forget(gone.image)
             for key in [key for key, (kept, _) in self._payloads.items() if kept is gone]:
                 del self._payloads[key]
         return source

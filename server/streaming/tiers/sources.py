@@ -76,17 +76,10 @@ class Source:
         began_s = time.monotonic()
         picture = self._decode(tier.scale)
         check()
-        picture = transcoding.shrink(picture, *tier.size_of(*self._upright(picture)))
+        picture = transcoding.shrink(picture, *tier.size_of(self.image.width, self.image.height))
         check()
         encoded = transcoding.write(picture, tier.format, tier.quality)
         return encoded, time.monotonic() - began_s, now_ms()
-
-    def _upright(self, picture: Image.Image) -> tuple[int, int]:
-        """Return the whole picture's size; some formats say how they are to be turned beside it."""
-        width, height = self.image.width, self.image.height
-        as_told = abs(picture.width * height - picture.height * width)
-        as_turned = abs(picture.width * width - picture.height * height)
-        return (width, height) if as_told <= as_turned else (height, width)
 
     def _decode(self, scale: float) -> Image.Image:
         """Return the decoded picture, at least as large as this scale; decoded once for all who want it.

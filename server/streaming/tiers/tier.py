@@ -25,7 +25,7 @@ class Tier:
     @property
     def name(self) -> str:
         """Its name on the wire: format, percent of each side, quality."""
-        return "original" if self == ORIGINAL else f"{self.format}-{self.scale * 100:g}-{self.quality}"
+        return "original" if self is ORIGINAL else f"{self.format}-{self.scale * 100:g}-{self.quality}"
 
     def size_of(self, width: int, height: int) -> tuple[int, int]:
         """Return the size in pixels of a picture of this size in the tier.
