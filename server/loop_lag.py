@@ -12,8 +12,8 @@ from typing import Protocol
 from server.streaming.clock import Clock
 
 
-# Six hundred looks a minute tell what one in a hundred waits, and each costs as much as two frames.
-INTERVAL_S = 0.1
+# Three hundred looks a minute tell what one in a hundred waits; from an idle sleep each costs 0.2 ms.
+INTERVAL_S = 0.2
 # Of so many looks: a minute's.
 WINDOW_S = 60.0
 
@@ -39,7 +39,7 @@ class LoopLag:
         self._due_at = 0.0
 
     async def watch(self, call_later: CallLater | None = None) -> None:
-        """Look, ten times a second, until it is cancelled.
+        """Look, five times a second, until it is cancelled.
 
         By a timer that the loop calls itself: a task that sleeps takes a second turn of the loop for each.
 

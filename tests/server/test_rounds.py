@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from fakes import FakeClock
 
-from server.streaming.delivery.rounds import SLICE_S, Rounds
+from server.streaming.delivery.rounds import MAX_SLICE_S, SLICE_PER_WAITING_S, SLICE_S, Rounds
 
 
 class Writer:
@@ -58,25 +59,26 @@ def test_turns_are_taken_in_the_order_of_the_calls_and_once_each() -> None:
     assert (len(loop.rounds), loop.calls) == (0, [])
 
 
-def test_others_get_the_loop_after_a_slice() -> None:
+@pytest.mark.parametrize("count", [100, 1000, 3000])
+def test_others_get_the_loop_after_a_slice_that_is_longer_for_a_longer_line(count: int) -> None:
     loop = Loop()
-    for index in range(1000):
+    for index in range(count):
         loop.rounds.enqueue(loop.writer(str(index), turn_s=SLICE_S / 20))
 
     iterations = 0
     while loop.calls:
-        before = loop.clock()
+        before, slice_s = loop.clock(), SLICE_S + SLICE_PER_WAITING_S * len(loop.rounds)
         loop.iterate()
         iterations += 1
-        assert loop.clock() - before <= SLICE_S * 1.06
+        assert loop.clock() - before <= min(slice_s, MAX_SLICE_S) + SLICE_S / 10
 
-    assert loop.log == [str(index) for index in range(1000)]
-    assert iterations >= 45
+    assert loop.log == [str(index) for index in range(count)]
+    assert iterations >= count * SLICE_S / 20 / MAX_SLICE_S
 
 
 def test_who_is_enqueued_during_its_own_turn_comes_again_after_the_others() -> None:
     loop = Loop()
-    first, second = loop.writer("first", turn_s=SLICE_S), loop.writer("second", turn_s=SLICE_S)
+    first, second = loop.writer("first", turn_s=2 * SLICE_S), loop.writer("second", turn_s=2 * SLICE_S)
     first.during = lambda: loop.rounds.enqueue(first)
     loop.rounds.enqueue(first)
     loop.rounds.enqueue(second)

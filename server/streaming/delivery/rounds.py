@@ -18,6 +18,10 @@ from server.streaming.clock import Clock
 
 # How long writers write before whatever else the event loop has to do gets its turn, seconds.
 SLICE_S = 0.002
+# So much longer for each who waits, and at most that much: the acknowledgements of those who were served
+# first cost half as much as serving them, and whoever is last in a line of a thousand waits for those too.
+SLICE_PER_WAITING_S = 0.00002
+MAX_SLICE_S = 0.02
 
 
 class Turn(Protocol):
@@ -63,7 +67,7 @@ class Rounds:
 
     def _run(self) -> None:
         line, clock = self._line, self._clock
-        until = clock() + SLICE_S
+        until = clock() + min(SLICE_S + SLICE_PER_WAITING_S * len(line), MAX_SLICE_S)
         try:
             while line:
                 writer = line.popleft()
