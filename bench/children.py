@@ -92,10 +92,11 @@ async def child(
             os.sched_setaffinity(process.pid, {core})
         yield Child(module, process)
     finally:
-        await _end(process)
+        await end_process(process)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def end_process(process: asyncio.subprocess.Process) -> None:
+    """End a process by the end of its input, or by force."""
     assert process.stdin is not None
     process.stdin.close()
     try:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from bench.children import end_process
 from bench.errors import BenchError
 from bench.machine import ROOT
 from bench.target import Target
@@ -19,7 +20,6 @@ from bench.target import Target
 # One core is the server's and one the source's; more processes of screens only pay where cores are left.
 MAX_PROCESSES = 4
 ANSWER_S = 30.0
-STOP_S = 3.0
 _LINE_BYTES = 64 * 1024 * 1024
 
 
@@ -87,7 +87,7 @@ async def crew_of(count: int) -> AsyncIterator[Crew]:
                 # A Ctrl-C reaches the bench only, which ends them in order.
                 start_new_session=True,
             )
-            stack.push_async_callback(_end, process)
+            stack.push_async_callback(end_process, process)
             processes.append(process)
         yield Crew(processes)
 
@@ -112,19 +112,3 @@ async def _answer(process: asyncio.subprocess.Process) -> dict[str, Any]:
     if "error" in answer:
         raise BenchError(answer["error"])
     return answer
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a process by the end of its input, or by force."""
-    assert process.stdin is not None
-    process.stdin.close()
-    try:
-        async with asyncio.timeout(STOP_S):
-            await process.wait()
-    except TimeoutError:
-        pass
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
