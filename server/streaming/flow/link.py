@@ -20,6 +20,8 @@ FELL = 0.75
 ROSE = 1.33
 # Below this a span is the noise of clocks and event loops.
 LEAST_SPAN_S = 0.0002
+# A frame that is through in less than this leaves nothing to predict.
+QUICK_SPAN_S = 0.002
 
 # Sequence, bytes, sent at, whether it was sent before in another tier. A plain tuple: thousands a second.
 Flying = tuple[int, int, float, bool]
@@ -54,6 +56,9 @@ class LinkRate:
         samples = self._samples
         rate = self.bytes_s
         if rate is not None:
+            if span_s < QUICK_SPAN_S and rate * FELL < sample < rate * ROSE:
+                # Nothing new of a link that is quick: most acknowledgements end here.
+                return
             before = samples[-1][0]
             if (sample < rate * FELL and before < rate * FELL) or (
                 sample > rate * ROSE and before > rate * ROSE
