@@ -53,7 +53,8 @@ class TransportLink:
         Past the transport: Python 3.11's copies all that the system does not take, and in parts that are
         small enough for that 2 MB cost twice the CPU.
         """
-        if self._fileno < 0 or self._transport.is_closing():
+        # What the transport still holds goes first.
+        if self._fileno < 0 or self._transport.is_closing() or self.unsent_bytes():
             return 0
         try:
             return os.write(self._fileno, data)
