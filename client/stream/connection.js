@@ -215,6 +215,17 @@ export class Connection {
         }
     }
 
+    /**
+     * Send a message of the page's own; while the connection is down it is for nobody and is dropped.
+     *
+     * @param {{ type: string } & Record<string, unknown>} message
+     */
+    send(message) {
+        if (this.#session !== null) {
+            this.#send(message);
+        }
+    }
+
     /** @param {{ type: string } & Record<string, unknown>} message */
     #send(message) {
         this.#socket.send(encodeMessage(message));

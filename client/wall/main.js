@@ -5,9 +5,9 @@
  * has made and freed: what tests watch for leaks.
  */
 
-import { Decoder } from '../stream/decoder.js';
+import { Decoder } from '../paint/decoder.js';
 import { browser } from '../stream/environment.js';
-import { Roster } from './roster.js';
+import { Roster } from '../stream/roster.js';
 import { screenOptions, selectedSlugs, socketUrl } from './selection.js';
 import { Tile } from './tile.js';
 import { watchSight } from './visibility.js';

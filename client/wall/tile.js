@@ -11,7 +11,7 @@
  */
 
 import { Connection } from '../stream/connection.js';
-import { Painter } from '../stream/painter.js';
+import { Painter } from '../paint/painter.js';
 import { NO_SUCH_CANVAS } from '../stream/socket.js';
 import { contain, isSameShape } from './layout.js';
 import { timeOfDay } from './timestamp.js';
@@ -20,7 +20,7 @@ import { Visibility } from './visibility.js';
 /**
  * @typedef {object} TileServices What all tiles of a page share.
  * @property {import('../stream/environment.js').Environment} environment
- * @property {import('../stream/decoder.js').Decoder} decoder
+ * @property {import('../paint/decoder.js').Decoder} decoder
  * @property {string[]} formats
  * @property {(slug: string) => string} streamUrl
  * @property {boolean} isVisible Of the page, at the start.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import asdict
 from typing import Any, NoReturn
 
 import structlog
@@ -114,7 +115,7 @@ def status_of(easel: Easel) -> dict[str, Any]:
             "length": len(lane),
             "next": [job.to_json(index + 1) for index, job in enumerate(lane.waiting[:SHOWN_WAITING])],
         },
-        "transition": canvas.config.transition,
+        "transition": asdict(canvas.config.transition),
     }
 
 

@@ -12,10 +12,11 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from server.errors import ServerFullError
+from server.sound.mapping import DEFAULT_AUDIO, Audio
 from server.streaming.clock import Clock, now_ms
 from server.streaming.delivery.held import HeldPayloads
 from server.streaming.delivery.rounds import Rounds
@@ -23,10 +24,12 @@ from server.streaming.delivery.subscriber import Subscriber
 from server.streaming.demand import Demand
 from server.streaming.frame import EncodedImage, Exhibit, Frame
 from server.streaming.images import encoders
+from server.streaming.processing import IDENTITY, Processing
 from server.streaming.rates import Pace, Rate
 from server.streaming.tiers.renditions import Renditions
 from server.streaming.tiers.snapshots import Snapshots
 from server.streaming.tiers.tier import ORIGINAL, Tier
+from server.streaming.transition import CUT, Transition
 from server.streaming.wire import CloseCode, Form
 
 
@@ -50,9 +53,9 @@ class CanvasConfig:
     blank: bool = False  # screens are black
     # How long after its publication every screen shows a frame, milliseconds; None: as soon as it can.
     present_delay_ms: int | None = None
-    transition: dict[str, Any] = field(default_factory=lambda: {"kind": "cut", "duration_s": 0.0})
-    processing: dict[str, Any] = field(default_factory=dict)
-    audio: dict[str, Any] = field(default_factory=dict)
+    transition: Transition = CUT
+    processing: Processing = IDENTITY
+    audio: Audio = DEFAULT_AUDIO
 
 
 class FrameSink(Protocol):

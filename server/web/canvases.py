@@ -17,8 +17,9 @@ from server.streaming.canvas import Canvas
 from server.streaming.frame import EncodedImage
 from server.streaming.registry import check_slug
 from server.web.bodies import parse, read_json
+from server.web.canvas_requests import CanvasBody, CanvasPatch
 from server.web.keys import PARTS, Parts
-from server.web.requests import CanvasBody, CanvasPatch, PlaylistBody, PromptBody
+from server.web.requests import PlaylistBody, PromptBody
 
 
 routes = web.RouteTableDef()
@@ -51,8 +52,8 @@ async def show_canvas(request: web.Request) -> web.Response:
 async def change_canvas(request: web.Request) -> web.Response:
     """Change a canvas; what is painted follows at once."""
     canvas = _canvas(request)
-    changes = parse(CanvasPatch, await read_json(request)).changes()
-    canvas.configure(**changes)
+    patch = parse(CanvasPatch, await read_json(request))
+    canvas.configure(**patch.apply(canvas.config))
     return web.json_response({"canvas": canvas.to_json()})
 
 

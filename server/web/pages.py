@@ -18,14 +18,28 @@ routes = web.RouteTableDef()
 @routes.get("/")
 async def wall(request: web.Request) -> web.StreamResponse:
     """Show the wall of lasting canvases."""
-    return web.FileResponse(CLIENT / "index.html")
+    return web.FileResponse(CLIENT / "wall.html")
 
 
 @routes.get("/c/{slug}")
 async def canvas(request: web.Request) -> web.StreamResponse:
     """Show one canvas."""
     check_slug(request.match_info["slug"])
-    return web.FileResponse(CLIENT / "index.html")
+    return web.FileResponse(CLIENT / "wall.html")
+
+
+@routes.get("/stage/{slug}")
+async def stage(request: web.Request) -> web.StreamResponse:
+    """Show a canvas with what is told of it, for a broadcast."""
+    check_slug(request.match_info["slug"])
+    return web.FileResponse(CLIENT / "stage.html")
+
+
+@routes.get("/studio")
+@routes.get("/test/websocket")
+async def studio(request: web.Request) -> web.StreamResponse:
+    """Show the page that a show is run from."""
+    return web.FileResponse(CLIENT / "studio.html")
 
 
 @routes.get("/favicon.ico")

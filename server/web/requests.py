@@ -10,7 +10,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from server.generation.job import Job, Kind
 from server.generation.picture import PictureOrder
-from server.streaming.canvas import CanvasConfig
 
 
 SEEDS = 2**31
@@ -43,11 +42,13 @@ Number = BeforeValidator(_no_bool)
 Side = Annotated[int, Number, Field(ge=64, le=4096), AfterValidator(_whole_eights)]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """A body whose fields are all known."""
+
     model_config = ConfigDict(strict=True, extra="forbid", str_max_length=8000, allow_inf_nan=False)
 
 
-class PromptBody(_Body):
+class PromptBody(Body):
     """What `POST /canvases/{slug}/prompt` takes."""
 
     prompt: Prompt
@@ -133,7 +134,7 @@ class JobsBody(PromptBody):
         return list(named) or [None]
 
 
-class GenerateBody(_Body):
+class GenerateBody(Body):
     """What `POST /api/generate` takes, in the words of the first programs."""
 
     prompt: Prompt
@@ -164,45 +165,10 @@ class GenerateBody(_Body):
         )
 
 
-class PlaylistBody(_Body):
+class PlaylistBody(Body):
     """What `POST /canvases/{slug}/playlist` takes."""
 
     folder: str = Field(min_length=1, max_length=255)
     fps: Annotated[Fps, Number] | None = None
     loop: bool = Field(False)
     when: Literal["now", "queue"] = "now"
-
-
-class CanvasPatch(_Body):
-    """What `PATCH /canvases/{slug}` takes: any of these."""
-
-    width: Side | None = None
-    height: Side | None = None
-    fps: Annotated[Fps, Number] | None = None
-    format: Literal["jpeg", "webp", "png"] | None = None
-    quality: Annotated[int, Number, Field(ge=1, le=100)] | None = None
-    paused: bool | None = None
-    blank: bool | None = None
-    # None is a value here: screens show each frame as soon as they can.
-    present_delay_ms: Annotated[int, Number, Field(ge=0, le=5000)] | None = None
-
-    def changes(self) -> dict[str, Any]:
-        """Return what is to be changed."""
-        changes = self.model_dump(exclude_none=True)
-        if "present_delay_ms" in self.model_fields_set:
-            changes["present_delay_ms"] = self.present_delay_ms
-        return changes
-
-
-class CanvasBody(CanvasPatch):
-    """What `POST /canvases` takes."""
-
-    slug: Slug
-
-    def config(self, default: CanvasConfig) -> CanvasConfig:
-        """Return the new canvas's configuration."""
-        changes = self.model_dump(exclude_none=True, exclude={"slug"})
-        return CanvasConfig(**{name: changes.get(name, getattr(default, name)) for name in CONFIGURABLE})
-
-
-CONFIGURABLE = ("width", "height", "fps", "format", "quality", "paused", "blank", "present_delay_ms")

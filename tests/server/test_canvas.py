@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import asdict
 
 import pytest
 from canvases import image, make_canvas, taken
 from images import TINY, encoded
 
 from server.errors import ServerFullError
+from server.sound.mapping import DEFAULT_AUDIO
 from server.streaming.canvas import CanvasConfig, Subscriber
 from server.streaming.frame import Frame
 from server.streaming.images import encoders
+from server.streaming.processing import IDENTITY
 from server.streaming.wire import CloseCode, Form
 
 
@@ -287,8 +290,8 @@ def test_a_canvas_describes_itself() -> None:
         "blank": False,
         "present_delay_ms": None,
         "transition": {"kind": "cut", "duration_s": 0.0},
-        "processing": {},
-        "audio": {},
+        "processing": asdict(IDENTITY),
+        "audio": asdict(DEFAULT_AUDIO),
         "state": "painting",
         "watched": False,
         "subscribers": 0,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { Connection } from '../../client/stream/connection.js';
-import { FakeEnvironment, HELLO, frame } from './fakes.js';
+import { Connection } from '../../../client/stream/connection.js';
+import { FakeEnvironment, HELLO, frame } from '../fakes.js';
 
 const VIEWER = { viewport: { width: 960, height: 540 }, formats: ['jpeg', 'png'], visible: true };
 const TIMINGS = { received_ms: 1, decoded_ms: 2, presented_ms: 3, skipped: 0 };

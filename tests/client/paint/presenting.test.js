@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { Decoder } from '../../client/stream/decoder.js';
-import { Painter } from '../../client/stream/painter.js';
-import { FakeEnvironment, frame } from './fakes.js';
+import { Decoder } from '../../../client/paint/decoder.js';
+import { Painter } from '../../../client/paint/painter.js';
+import { FakeEnvironment, frame } from '../fakes.js';
 
 const FRAME_MS = 1000 / 60;
 // What the server is ahead of this browser.

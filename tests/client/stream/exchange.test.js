@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { TimeExchange } from '../../client/stream/exchange.js';
-import { FakeEnvironment } from './fakes.js';
+import { TimeExchange } from '../../../client/stream/exchange.js';
+import { FakeEnvironment } from '../fakes.js';
 
 /** An exchange with a server whose clock is ahead; `answer` takes this long there and back. */
 function setUp({ aheadMs = 500 } = {}) {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test, { afterEach } from 'node:test';
 
-import { Visibility, watchSight } from '../../client/wall/visibility.js';
-import { FakeEnvironment } from './fakes.js';
+import { Visibility, watchSight } from '../../../client/wall/visibility.js';
+import { FakeEnvironment } from '../fakes.js';
 
 function setUp(isPageVisible = true) {
     const environment = new FakeEnvironment();

@@ -27,7 +27,7 @@ export class Alarm {
     #timer = null;
 
     /**
-     * @param {import('./environment.js').Environment} environment
+     * @param {import('../stream/environment.js').Environment} environment
      * @param {(untilMs: number) => void} ring Called in an animation frame; what is due before `untilMs`
      *     is nearer to this frame than to the next one.
      */

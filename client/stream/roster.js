@@ -1,8 +1,8 @@
 /** The list of canvases, kept current: `GET /canvases` for a quick start, then the events of `/ws`. */
 
-import { ReconnectingSocket } from '../stream/socket.js';
+import { ReconnectingSocket } from './socket.js';
 
-/** @typedef {import('../stream/wire.js').CanvasRecord} CanvasRecord */
+/** @typedef {import('./wire.js').CanvasRecord} CanvasRecord */
 
 export class Roster {
     #socket;
@@ -13,7 +13,7 @@ export class Roster {
     /**
      * @param {{ list: string, events: string }} urls
      * @param {(canvases: CanvasRecord[]) => void} onCanvases
-     * @param {import('../stream/environment.js').Environment} environment
+     * @param {import('./environment.js').Environment} environment
      * @param {(url: string) => Promise<any>} fetchJson
      */
     constructor(urls, onCanvases, environment, fetchJson) {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { Decoder } from '../../client/stream/decoder.js';
-import { Painter } from '../../client/stream/painter.js';
-import { FakeEnvironment, frame, settle } from './fakes.js';
+import { Decoder } from '../../../client/paint/decoder.js';
+import { Painter } from '../../../client/paint/painter.js';
+import { FakeEnvironment, frame, settle } from '../fakes.js';
 
 function setUp() {
     const environment = new FakeEnvironment();

@@ -3,11 +3,11 @@ import { Buffer } from 'node:buffer';
 import { readFileSync, readdirSync } from 'node:fs';
 import test from 'node:test';
 
-import { WireError, decodeMessage, encodeMessage } from '../../client/stream/wire.js';
-import { decode, encode } from '../../client/vendor/msgpack.js';
-import { HELLO, frame } from './fakes.js';
+import { WireError, decodeMessage, encodeMessage } from '../../../client/stream/wire.js';
+import { decode, encode } from '../../../client/vendor/msgpack.js';
+import { HELLO, frame } from '../fakes.js';
 
-const GOLDEN = new URL('../golden/', import.meta.url);
+const GOLDEN = new URL('../../golden/', import.meta.url);
 const SERVER_TYPES = ['hello', 'frame', 'status', 'time', 'bye'];
 
 function toBuffer(bytes) {

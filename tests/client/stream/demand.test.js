@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { Connection } from '../../client/stream/connection.js';
-import { FakeEnvironment, HELLO, frame } from './fakes.js';
+import { Connection } from '../../../client/stream/connection.js';
+import { FakeEnvironment, HELLO, frame } from '../fakes.js';
 
 const TIMINGS = { received_ms: 1, decoded_ms: 2, presented_ms: 3, skipped: 0 };
 

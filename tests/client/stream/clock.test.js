@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { Clock } from '../../client/stream/clock.js';
+import { Clock } from '../../../client/stream/clock.js';
 
 /** One exchange: asked at a browser's time, over a route of this length, with a server ahead by an offset. */
 function exchange(clock, { sentMs, outMs, backMs, offsetMs }) {

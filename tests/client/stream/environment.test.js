@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { afterEach, beforeEach, mock } from 'node:test';
 
-import { browser } from '../../client/stream/environment.js';
+import { browser } from '../../../client/stream/environment.js';
 
 /** Animation frames that come when told. */
 let frames;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { Roster } from '../../client/wall/roster.js';
-import { screenOptions, selectedSlugs, socketUrl } from '../../client/wall/selection.js';
-import { timeOfDay } from '../../client/wall/timestamp.js';
-import { Wall } from '../../client/wall/wall.js';
-import { FakeEnvironment, settle } from './fakes.js';
+import { Roster } from '../../../client/stream/roster.js';
+import { screenOptions, selectedSlugs, socketUrl } from '../../../client/wall/selection.js';
+import { timeOfDay } from '../../../client/wall/timestamp.js';
+import { Wall } from '../../../client/wall/wall.js';
+import { FakeEnvironment, settle } from '../fakes.js';
 
 const canvas = (slug, fields = {}) => ({ slug, width: 512, height: 512, temporary: false, ...fields });
 

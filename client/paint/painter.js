@@ -11,7 +11,7 @@
 import { Alarm } from './alarm.js';
 import { Schedule, dueMsOf } from './schedule.js';
 
-/** @typedef {import('./wire.js').Frame} Frame */
+/** @typedef {import('../stream/wire.js').Frame} Frame */
 
 /**
  * @typedef {object} PainterHandlers
@@ -28,7 +28,7 @@ import { Schedule, dueMsOf } from './schedule.js';
  * @property {Frame} frame
  * @property {number} order Of arrival.
  * @property {number} dueMs When it is to be shown, on this browser's clock; -Infinity: at once.
- * @property {import('./connection.js').Acknowledge | null} acknowledge Null once it was called.
+ * @property {import('../stream/connection.js').Acknowledge | null} acknowledge Null once it was called.
  * @property {boolean} again Whether the frame was on the screen before and is drawn anew.
  * @property {number} received_ms
  * @property {number} [decoded_ms]
@@ -76,7 +76,7 @@ export class Painter {
 
     /**
      * @param {import('./decoder.js').Decoder} decoder
-     * @param {import('./environment.js').Environment} environment
+     * @param {import('../stream/environment.js').Environment} environment
      * @param {Partial<PainterHandlers> & Pick<PainterHandlers, 'draw'>} handlers
      */
     constructor(decoder, environment, handlers) {
@@ -96,7 +96,7 @@ export class Painter {
      * Take a frame.
      *
      * @param {Frame} frame
-     * @param {import('./connection.js').Acknowledge} acknowledge Called when the frame was presented, could
+     * @param {import('../stream/connection.js').Acknowledge} acknowledge Called when the frame was presented, could
      *     not be decoded, or has come while nobody can see the page; and before that, when it has come
      *     long before its instant.
      */

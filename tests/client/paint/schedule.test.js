@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { Schedule, dueMsOf } from '../../client/stream/schedule.js';
+import { Schedule, dueMsOf } from '../../../client/paint/schedule.js';
 
 /** Add things named by their order, each due at its instant; give what was lost. */
 function fill(schedule, dues, bytes = 1) {

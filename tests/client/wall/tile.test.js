@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test, { afterEach, beforeEach } from 'node:test';
 
-import { Decoder } from '../../client/stream/decoder.js';
-import { Tile } from '../../client/wall/tile.js';
-import { FakeEnvironment, HELLO, frame } from './fakes.js';
+import { Decoder } from '../../../client/paint/decoder.js';
+import { Tile } from '../../../client/wall/tile.js';
+import { FakeEnvironment, HELLO, frame } from '../fakes.js';
 
 /** As much of an element as a tile touches. */
 class FakeElement {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { contain, hang, isSameShape } from '../../client/wall/layout.js';
+import { contain, hang, isSameShape } from '../../../client/wall/layout.js';
 
 const HD = { width: 1920, height: 1080 };
 const PHONE = { width: 1170, height: 2532 };

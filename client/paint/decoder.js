@@ -12,7 +12,7 @@ export class Decoder {
     #counts = { created: 0, closed: 0 };
 
     /**
-     * @param {import('./environment.js').Environment} environment
+     * @param {import('../stream/environment.js').Environment} environment
      * @param {(counts: Readonly<BitmapCounts>) => void} [onCount] Called at every change.
      */
     constructor(environment, onCount = () => {}) {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { Alarm } from '../../client/stream/alarm.js';
-import { FakeEnvironment } from './fakes.js';
+import { Alarm } from '../../../client/paint/alarm.js';
+import { FakeEnvironment } from '../fakes.js';
 
 function setUp() {
     const environment = new FakeEnvironment();

@@ -1,0 +1,1 @@
+"""Sound: from a few numbers about it to what a canvas makes of them."""

@@ -1,0 +1,160 @@
+"""The bodies that make and change canvases, field by field."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from server.sound.mapping import DEFAULT_AUDIO, PARAMETERS, Audio, Mapping
+from server.streaming.canvas import CanvasConfig
+from server.streaming.processing import IDENTITY, Crop, Processing, Tint
+from server.streaming.transition import CUT, MAX_TRANSITION_S, Transition
+from server.web.requests import Body, Fps, Number, Side, Slug
+
+
+MAX_MAPPINGS = 16
+MAX_SMOOTHING_S = 10.0
+
+Share = Annotated[float, Number, Field(ge=0, le=1)]
+Factor = Annotated[float, Number, Field(ge=0, le=4)]
+Color = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+
+class TransitionBody(Body):
+    """`transition` of a canvas; what is left out stays as it is."""
+
+    kind: Literal["cut", "cross-fade", "dissolve", "wipe"] | None = None
+    duration_s: Annotated[float, Number, Field(ge=0, le=MAX_TRANSITION_S)] | None = None
+
+    def apply(self, current: Transition) -> Transition:
+        """Return the transition with these changes."""
+        return replace(current, **self.model_dump(exclude_none=True))
+
+
+class CropBody(Body):
+    """`processing.crop`, in shares of the picture's sides."""
+
+    x: Share = 0.0
+    y: Share = 0.0
+    width: Annotated[float, Number, Field(gt=0, le=1)] = 1.0
+    height: Annotated[float, Number, Field(gt=0, le=1)] = 1.0
+
+    @model_validator(mode="after")
+    def _lies_within(self) -> Self:
+        # Shares such as 0.1 + 0.9 are a hair off in binary.
+        if self.x + self.width > 1.000001 or self.y + self.height > 1.000001:
+            raise ValueError("x + width and y + height must be at most 1")
+        return self
+
+
+class TintBody(Body):
+    """`processing.tint`."""
+
+    color: Color
+    amount: Share = 0.5
+
+
+class ProcessingBody(Body):
+    """`processing` of a canvas; what is left out stays as it is, null takes a part away again."""
+
+    crop: CropBody | None = None
+    rotate: Literal[0, 90, 180, 270] | None = None
+    mirror: Literal["none", "horizontal", "vertical", "both"] | None = None
+    brightness: Factor | None = None
+    contrast: Factor | None = None
+    saturation: Factor | None = None
+    hue: Annotated[float, Number, Field(ge=-180, le=180)] | None = None
+    tint: TintBody | None = None
+    pixelate: Annotated[int, Number, Field(ge=1, le=256)] | None = None
+    blur: Annotated[float, Number, Field(ge=0, le=100)] | None = None
+
+    def apply(self, current: Processing) -> Processing:
+        """Return the processing with these changes."""
+        changes: dict[str, Any] = {}
+        for name in self.model_fields_set:
+            value = getattr(self, name)
+            changes[name] = getattr(IDENTITY, name) if value is None else value
+        if self.crop is not None:
+            changes["crop"] = Crop(**self.crop.model_dump())
+        if self.tint is not None:
+            changes["tint"] = Tint(**self.tint.model_dump())
+        return replace(current, **changes)
+
+
+class MappingBody(Body):
+    """One of `audio.mappings`."""
+
+    feature: Literal["level", "low", "mid", "high", "onset", "beat"]
+    parameter: Literal["speed", "strength", "seed", "palette", "guidance"]
+    low: Annotated[float, Number]
+    high: Annotated[float, Number]
+    smoothing_s: Annotated[float, Number, Field(ge=0, le=MAX_SMOOTHING_S)] = 0.2
+
+    @model_validator(mode="after")
+    def _is_in_range(self) -> Self:
+        least, greatest, _ = PARAMETERS[self.parameter]
+        for name in ("low", "high"):
+            if not least <= getattr(self, name) <= greatest:
+                raise ValueError(f"{name} of {self.parameter} must be from {least:g} to {greatest:g}")
+        return self
+
+
+class AudioBody(Body):
+    """`audio` of a canvas; what is left out stays as it is, mappings are replaced as a whole."""
+
+    enabled: bool | None = None
+    mappings: list[MappingBody] | None = Field(None, max_length=MAX_MAPPINGS)
+
+    def apply(self, current: Audio) -> Audio:
+        """Return the setting with these changes."""
+        mappings = self.mappings
+        return Audio(
+            enabled=current.enabled if self.enabled is None else self.enabled,
+            mappings=current.mappings
+            if mappings is None
+            else tuple(Mapping(**mapping.model_dump()) for mapping in mappings),
+        )
+
+
+class CanvasPatch(Body):
+    """What `PATCH /canvases/{slug}` takes: any of these."""
+
+    width: Side | None = None
+    height: Side | None = None
+    fps: Annotated[Fps, Number] | None = None
+    format: Literal["jpeg", "webp", "png"] | None = None
+    quality: Annotated[int, Number, Field(ge=1, le=100)] | None = None
+    paused: bool | None = None
+    blank: bool | None = None
+    # None is a value here: screens show each frame as soon as they can.
+    present_delay_ms: Annotated[int, Number, Field(ge=0, le=5000)] | None = None
+    # And here: back to how a new canvas has it.
+    transition: TransitionBody | None = None
+    processing: ProcessingBody | None = None
+    audio: AudioBody | None = None
+
+    def apply(self, current: CanvasConfig) -> dict[str, Any]:
+        """Return what is to be changed of a configuration."""
+        changes = {name: getattr(self, name) for name in PLAIN if getattr(self, name) is not None}
+        if "present_delay_ms" in self.model_fields_set:
+            changes["present_delay_ms"] = self.present_delay_ms
+        for name, default in (("transition", CUT), ("processing", IDENTITY), ("audio", DEFAULT_AUDIO)):
+            if name in self.model_fields_set:
+                body = getattr(self, name)
+                changes[name] = default if body is None else body.apply(getattr(current, name))
+        return changes
+
+
+class CanvasBody(CanvasPatch):
+    """What `POST /canvases` takes."""
+
+    slug: Slug
+
+    def config(self, default: CanvasConfig) -> CanvasConfig:
+        """Return the new canvas's configuration."""
+        return replace(default, **self.apply(default))
+
+
+PLAIN = ("width", "height", "fps", "format", "quality", "paused", "blank")
