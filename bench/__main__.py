@@ -21,6 +21,7 @@ BENCHES = {
     "tiers": "bench.tiers",
     "scale": "bench.scale",
     "engine": "bench.engine",
+    "browser": "bench.browser.command",
     "inference": "bench.inference.command",
 }
 

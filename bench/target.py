@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,15 @@ class Target:
 
 
 @contextlib.asynccontextmanager
-async def own_server(*, canvases: int, subscribers: int) -> AsyncIterator[Target]:
+async def own_server(
+    *, canvases: int, subscribers: int, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Target]:
     """Run a server of this checkout on a free loopback port, painting nothing.
+
+    Args:
+        canvases: How many it must have room for.
+        subscribers: The same, of each canvas.
+        settings: Further variables of its environment.
 
     Raises:
         BenchError: If it does not start.
@@ -73,6 +80,7 @@ async def own_server(*, canvases: int, subscribers: int) -> AsyncIterator[Target
 
     with tempfile.TemporaryDirectory(prefix="psyche-bench-") as folder:
         environment = server_environment(Path(folder), canvases=canvases, subscribers=subscribers)
+        environment.update(settings or {})
         command = [sys.executable, "-m", "server"]
         async with child_process(
             command, environment=environment, write_line=take_line, grace_s=STOP_S

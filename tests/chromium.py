@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-
-
-# As `tests/browser/install.sh` has it.
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+from bench.browser import chromium
+from bench.errors import BenchError
 
 
 def find_chromium() -> str | None:
     """Return the path of a Chromium, or None; where PSYCHE_CHROMIUM names one, it is that or none."""
-    if named := os.environ.get("PSYCHE_CHROMIUM"):
-        return shutil.which(named)
-    return next((path for name in (*NAMES, MAC) if (path := shutil.which(name))), None)
+    try:
+        return chromium.find_chromium()
+    except BenchError:
+        return None

@@ -1,0 +1,1 @@
+"""The browser bench: what the pages do in a real Chromium, seen through its developer tools."""
