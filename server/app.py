@@ -28,10 +28,22 @@ from server.generation.store import ImageShelf, MemoryJobStore
 from server.interpreter import give_way
 from server.resources import Resources, log_resources
 from server.settings import EMBEDDED, Settings
-from server.streaming.canvas import Canvas, CanvasConfig
+from server.streaming.canvas import Canvas
+from server.streaming.config import CanvasConfig
 from server.streaming.registry import Registry
 from server.streaming.wire import CloseCode
-from server.web import canvases, compatibility, frames, ingest, jobs, mjpeg, operation, pages, snapshot
+from server.web import (
+    canvases,
+    compatibility,
+    frames,
+    ingest,
+    jobs,
+    login,
+    mjpeg,
+    operation,
+    pages,
+    snapshot,
+)
 from server.web.access import Access
 from server.web.events import events_socket
 from server.web.idempotency import RepeatGuard
@@ -53,7 +65,8 @@ PROBE_S = 1.0
 def make_app(settings: Settings) -> web.Application:
     """Make the application; nothing is started before it runs."""
     app = web.Application(middlewares=[answer])
-    for routes in (pages, canvases, frames, ingest, snapshot, mjpeg, jobs, compatibility, operation):
+    rooms = (pages, login, canvases, frames, ingest, snapshot, mjpeg, jobs, compatibility, operation)
+    for routes in rooms:
         app.add_routes(routes.routes)
     app.router.add_get("/ws", events_socket)
     app.router.add_get("/ws/{slug}", canvas_socket)

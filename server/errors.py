@@ -9,6 +9,7 @@
      ├─ NotFoundError                HTTP 404
      │   └─ UnknownCanvasError       WebSocket 4404
      ├─ ConflictError                HTTP 409
+     ├─ TooManyError                 HTTP 429; worth another try when it says
      ├─ ServerFullError              HTTP 503, WebSocket 1013
      ├─ ProtocolError                WebSocket 1002 (or its own close code)
      │   └─ MessageTooBigError       WebSocket 1009
@@ -106,6 +107,21 @@ class ConflictError(PsycheError):
 
     code = "conflict"
     status = 409
+
+
+class TooManyError(PsycheError):
+    """Somebody asks for something too often.
+
+    Attributes:
+        retry_after_s: When to try again, whole seconds from now.
+    """
+
+    code = "too_many"
+    status = 429
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(f"{message}; try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
 
 
 class ServerFullError(PsycheError):

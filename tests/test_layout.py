@@ -22,7 +22,7 @@ MAX_LINES = 400
 PROGRAMS = {"server.__main__", "inference.__main__"}
 DOORS = {
     # Routes and the doing of jobs, by requests to the whole application.
-    r"server\.web\.(canvases|compatibility|events|jobs|middleware|operation|pages)": "server.app",
+    r"server\.web\.(canvases|compatibility|events|jobs|login|middleware|operation|pages)": "server.app",
     r"server\.generation\.(finite|live|producer)": "server.app",
     # Live pictures, by calls of the whole service.
     r"inference\.live": "inference.serve",

@@ -15,7 +15,8 @@ import { Schedule, dueMsOf } from './schedule.js';
 
 /**
  * @typedef {object} PainterHandlers
- * @property {(bitmap: ImageBitmap, frame: Frame) => void} draw
+ * @property {(bitmap: import('./decoders.js').Picture, frame: Frame) => void} draw What is drawn on may go on by
+ *     itself, to turn one picture into the next: a frame counts as presented when some of it is to be seen.
  * @property {(frame: Frame) => void} onDrawn A frame was drawn for the first time; called in the same animation frame.
  * @property {(frame: Frame, presented_ms: number) => void} onPresented It is on its way to the screen; the
  *     instant is on this browser's clock.
@@ -34,7 +35,7 @@ import { Schedule, dueMsOf } from './schedule.js';
  * @property {number} [decoded_ms]
  */
 
-/** @typedef {{ item: Item, bitmap: ImageBitmap }} Decoded */
+/** @typedef {{ item: Item, bitmap: import('./decoders.js').Picture }} Decoded */
 
 // A second frame is decoded while the first one is: frames may come faster than one decodes.
 const MAX_DECODES = 2;
@@ -251,11 +252,15 @@ export class Painter {
     #paint(untilMs) {
         const { thing, overtaken } = this.#decoded.take(untilMs);
         overtaken.forEach((decoded) => this.#discard(decoded));
-        if (thing !== null) {
-            this.#present(thing);
+        try {
+            if (thing !== null) {
+                this.#present(thing);
+            }
+        } finally {
+            // Whatever became of this one, there are others.
+            this.#alarm.set(this.#decoded.firstDueMs);
+            this.#decodeNext();
         }
-        this.#alarm.set(this.#decoded.firstDueMs);
-        this.#decodeNext();
     }
 
     /** @param {Decoded} decoded */

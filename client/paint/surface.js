@@ -3,8 +3,12 @@
  * It knows no page and no network.
  */
 
+import { contain, cover, even } from './geometry.js';
+
+/** @typedef {import('./geometry.js').Rectangle} Rectangle */
 /** @typedef {import('../stream/wire.js').Size} Size */
-/** @typedef {import('../wall/layout.js').Rectangle} Rectangle */
+/** @typedef {HTMLCanvasElement | OffscreenCanvas} Canvas */
+/** @typedef {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} Context */
 
 /**
  * @typedef {object} Hanging Where a picture goes, in device pixels.
@@ -14,23 +18,12 @@
 
 /**
  * @typedef {object} SurfaceOptions
- * @property {'contain' | 'cover'} fit
+ * @property {import('./geometry.js').Fit} fit
  * @property {string | null} background Beside the picture, as CSS has it; null: nothing, what is behind shines through.
- * @property {boolean} isSmooth False: hard edges between the pixels of a picture that is enlarged.
+ * @property {boolean} isSmooth False: hard edges between the pixels of a picture that is enlarged, all of one size
+ *     where the place allows it.
+ * @property {boolean} [isStill] Somebody asked for less motion: every picture replaces the one before at once.
  */
-
-/** @type {SurfaceOptions} */
-export const PLAIN = { fit: 'contain', background: '#050507', isSmooth: true };
-
-/** The size of a picture within a place, or around it. */
-export function fitted(/** @type {Size} */ picture, /** @type {Size} */ place, /** @type {string} */ fit) {
-    const scales = [place.width / picture.width, place.height / picture.height];
-    const scale = fit === 'cover' ? Math.max(...scales) : Math.min(...scales);
-    return {
-        width: Math.max(1, Math.round(picture.width * scale)),
-        height: Math.max(1, Math.round(picture.height * scale)),
-    };
-}
 
 export class Surface {
     #canvas;
@@ -40,15 +33,35 @@ export class Surface {
     #hanging = { place: { width: 1, height: 1 }, view: { x: 0, y: 0, width: 1, height: 1 } };
 
     /**
-     * @param {HTMLCanvasElement | OffscreenCanvas} canvas
+     * @param {Canvas} canvas
      * @param {SurfaceOptions} options
      */
     constructor(canvas, options) {
         this.#canvas = canvas;
         this.#options = options;
-        this.#context = /** @type {CanvasRenderingContext2D} */ (
-            canvas.getContext('2d', { alpha: options.background === null })
-        );
+        this.#context = /** @type {Context} */ (canvas.getContext('2d', { alpha: options.background === null }));
+    }
+
+    get canvas() {
+        return this.#canvas;
+    }
+
+    get context() {
+        return this.#context;
+    }
+
+    get hanging() {
+        return this.#hanging;
+    }
+
+    /** Whether what is behind the canvas may shine through. */
+    get isTransparent() {
+        return this.#options.background === null;
+    }
+
+    /** Whether something was drawn at the size at which the canvas hangs. */
+    get hasPixels() {
+        return this.#isSized && this.#canvas.width > 0 && this.#canvas.height > 0;
     }
 
     /** @param {Hanging} hanging */
@@ -64,38 +77,67 @@ export class Surface {
      */
     boxOf(picture) {
         const { place, view } = this.#hanging;
-        const { width, height } = fitted(picture, place, this.#options.fit);
+        const { fit, isSmooth } = this.#options;
+        const fitted = fit === 'cover' ? cover(picture, place) : contain(picture, place);
+        const { width, height } = (isSmooth ? null : even(picture, place, fit)) ?? fitted;
         const x = Math.floor((place.width - width) / 2) - view.x;
         const y = Math.floor((place.height - height) / 2) - view.y;
         return { x, y, width, height };
     }
 
-    /** @param {ImageBitmap} bitmap */
-    draw(bitmap) {
-        const { width, height } = this.#hanging.view;
-        if (this.#canvas.width !== width || this.#canvas.height !== height) {
+    /**
+     * Show a picture, and nothing else.
+     *
+     * @param {import('./decoders.js').Picture} picture
+     * @param {boolean} [isOpaque] Whether nothing of what was there can shine through the picture itself.
+     */
+    draw(picture, isOpaque = false) {
+        if (!this.#isSized) {
             // Setting either one clears the canvas and its settings: only here, where it is drawn anew.
-            this.#canvas.width = width;
-            this.#canvas.height = height;
+            this.#canvas.width = this.#hanging.view.width;
+            this.#canvas.height = this.#hanging.view.height;
         }
-        const box = this.boxOf(bitmap);
-        this.#clear(box);
-        this.#context.imageSmoothingEnabled = this.#options.isSmooth;
-        this.#context.imageSmoothingQuality = 'high';
-        this.#context.drawImage(bitmap, box.x, box.y, box.width, box.height);
+        this.drawOn(this.#context, picture, isOpaque);
+    }
+
+    /**
+     * Draw a picture and what is beside it as it would be on the canvas, on another one of its size.
+     *
+     * @param {Context} context
+     * @param {import('./decoders.js').Picture} picture
+     * @param {boolean} [isOpaque]
+     */
+    drawOn(context, picture, isOpaque = false) {
+        const box = this.boxOf(picture);
+        if (!isOpaque || !this.#isFilledBy(box)) {
+            this.#clear(context);
+        }
+        // What is shrunk without smoothing loses some of its pixels, not only their edges.
+        context.imageSmoothingEnabled = this.#options.isSmooth || box.width < picture.width;
+        context.imageSmoothingQuality = 'high';
+        const source = 'source' in picture ? picture.source : picture;
+        context.drawImage(source, box.x, box.y, box.width, box.height);
+    }
+
+    get #isSized() {
+        const { width, height } = this.#hanging.view;
+        return this.#canvas.width === width && this.#canvas.height === height;
+    }
+
+    /** @param {Context} context */
+    #clear(context) {
+        const { width, height } = this.#hanging.view;
+        if (this.#options.background === null) {
+            context.clearRect(0, 0, width, height);
+        } else {
+            context.fillStyle = this.#options.background;
+            context.fillRect(0, 0, width, height);
+        }
     }
 
     /** @param {Rectangle} box */
-    #clear({ x, y, width, height }) {
-        const canvas = this.#canvas;
-        if (x <= 0 && y <= 0 && x + width >= canvas.width && y + height >= canvas.height) {
-            return;
-        }
-        if (this.#options.background === null) {
-            this.#context.clearRect(0, 0, canvas.width, canvas.height);
-        } else {
-            this.#context.fillStyle = this.#options.background;
-            this.#context.fillRect(0, 0, canvas.width, canvas.height);
-        }
+    #isFilledBy({ x, y, width, height }) {
+        const { view } = this.#hanging;
+        return x <= 0 && y <= 0 && x + width >= view.width && y + height >= view.height;
     }
 }

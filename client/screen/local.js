@@ -1,19 +1,35 @@
 /** A screen whose socket, decoding and drawing are in this thread: a page's, or a worker's. */
 
 import { Painter } from '../paint/painter.js';
-import { Surface } from '../paint/surface.js';
+import { Projector } from '../paint/projector.js';
 import { Connection } from '../stream/connection.js';
+import { FiguresKeeper } from './figures.js';
 
 /** @typedef {import('./screen.js').Screen} Screen */
+/** @typedef {import('../stream/wire.js').Frame} Frame */
+/** @typedef {import('../stream/wire.js').Hello} Hello */
+/** @typedef {import('../stream/wire.js').Size} Size */
+/** @typedef {import('../stream/connection.js').Acknowledge} Acknowledge */
+/** @typedef {import('../paint/surface.js').Hanging} Hanging */
+
+// A number that changes more often than this cannot be read.
+const FIGURES_MS = 1000;
 
 /** @implements {Screen} */
 export class LocalScreen {
-    #surface;
+    #projector;
     #painter;
     #connection;
+    #environment;
     #events;
-    /** @type {import('../stream/wire.js').Size | null} */
+    #figures = new FiguresKeeper();
+    /** @type {Hanging | null} */
+    #hanging = null;
+    /** @type {Size | null} Of the last picture. */
     #picture = null;
+    #corrupt = 0;
+    /** @type {any} */
+    #figuresTimer = null;
 
     /**
      * @param {HTMLCanvasElement | OffscreenCanvas} canvas
@@ -22,56 +38,38 @@ export class LocalScreen {
      * @param {import('./screen.js').ScreenServices} services
      */
     constructor(canvas, options, events, services) {
-        const { decoder, environment, formats } = services;
+        this.#environment = services.environment;
         this.#events = events;
-        this.#surface = new Surface(canvas, options);
-        let corrupt = 0;
-        this.#painter = new Painter(decoder, environment, {
-            draw: (bitmap) => this.#draw(bitmap),
-            onDrawn: (frame) => events.onDrawn?.(reportOf(frame)),
-            onPresented: (frame, presentedMs) => this.#tellPresented(frame, presentedMs),
-            offsetMs: () => this.#connection.offsetMs,
-            onCorrupt: () => {
-                corrupt += 1;
-                events.onCorrupt?.(corrupt);
-            },
-        });
+        this.#projector = new Projector(canvas, options, services.environment);
+        this.#projector.setVisible(options.isVisible);
+        this.#figures.setVisible(options.isVisible);
+        this.#painter = this.#makePainter(services);
         this.#painter.setVisible(options.isVisible);
-        this.#connection = new Connection(
-            options.url,
-            {
-                viewport: { width: 1, height: 1 },
-                formats,
-                visible: options.isVisible,
-                max_fps: options.maxFps,
-            },
-            {
-                onHello: (hello) => {
-                    this.#painter.restart();
-                    events.onHello?.(hello);
-                },
-                onFrame: (frame, acknowledge) => this.#painter.offer(frame, acknowledge),
-                onStatus: (status) => events.onStatus?.(status),
-                onDown: () => events.onDown?.(),
-                onEnd: (code) => events.onEnd?.(code),
-            },
-            environment,
-        );
+        this.#connection = this.#makeConnection(options, services);
+        // A graphics driver that begins anew takes the picture along, and at rest no other one follows.
+        canvas.addEventListener('contextrestored', () => this.#painter.repaint());
     }
 
     open() {
         this.#connection.open();
     }
 
-    /** @param {import('../paint/surface.js').Hanging} hanging */
+    /** @param {Hanging} hanging */
     hang(hanging) {
-        this.#surface.hang(hanging);
+        if (isSameHanging(this.#hanging, hanging)) {
+            return;
+        }
+        this.#hanging = hanging;
+        this.#projector.hang(hanging);
         this.#tellBox();
         this.#painter.repaint();
     }
 
     /** @param {boolean} isVisible */
     setVisible(isVisible) {
+        // Before the painter, which lets go of what nobody sees any more.
+        this.#figures.setVisible(isVisible);
+        this.#projector.setVisible(isVisible);
         this.#painter.setVisible(isVisible);
         this.#connection.setVisible(isVisible);
     }
@@ -83,36 +81,109 @@ export class LocalScreen {
 
     /** @param {boolean} isWatched */
     watchFigures(isWatched) {
-        void isWatched;
+        this.#environment.clearTimer(this.#figuresTimer);
+        if (isWatched) {
+            this.#events.onFigures?.(this.#figures.read(this.#environment.nowMs(), this.#connection.clock));
+            this.#figuresTimer = this.#environment.setTimer(() => this.watchFigures(true), FIGURES_MS);
+        }
     }
 
     close() {
+        this.#environment.clearTimer(this.#figuresTimer);
         this.#connection.close();
         this.#painter.close();
+        this.#projector.close();
     }
 
-    /** @param {ImageBitmap} bitmap */
-    #draw(bitmap) {
-        // The bitmap's own: a photograph that was taken upright lies on its side in the file.
-        const { width, height } = bitmap;
+    /** @param {import('./screen.js').ScreenServices} services */
+    #makePainter({ decoder, environment }) {
+        return new Painter(decoder, environment, {
+            draw: (picture, frame) => this.#draw(picture, frame),
+            onDrawn: (frame) => this.#events.onDrawn?.(reportOf(frame)),
+            onPresented: (frame, presentedMs) => this.#tellPresented(frame, presentedMs),
+            offsetMs: () => this.#connection.offsetMs,
+            onCorrupt: () => {
+                this.#corrupt += 1;
+                this.#figures.corrupt();
+                this.#events.onCorrupt?.(this.#corrupt);
+            },
+        });
+    }
+
+    /**
+     * @param {import('./screen.js').ScreenOptions} options
+     * @param {import('./screen.js').ScreenServices} services
+     */
+    #makeConnection({ url, isVisible, maxFps }, { environment, formats, gate }) {
+        const events = this.#events;
+        return new Connection(
+            url,
+            { viewport: { width: 1, height: 1 }, formats, visible: isVisible, max_fps: maxFps },
+            {
+                onHello: (hello) => this.#greet(hello),
+                onFrame: (frame, acknowledge) => this.#take(frame, acknowledge),
+                onStatus: (status) => {
+                    this.#projector.follow(status);
+                    events.onStatus?.(status);
+                },
+                onClock: (clock) => events.onClock?.(clock),
+                onDown: (code) => events.onDown?.(code),
+                onEnd: (code) => events.onEnd?.(code),
+            },
+            environment,
+            gate,
+        );
+    }
+
+    /** @param {Hello} hello */
+    #greet(hello) {
+        this.#painter.restart();
+        this.#figures.greet(hello);
+        this.#projector.greet(hello);
+        if (this.#picture === null) {
+            // Most pictures have the canvas's shape: the first one comes at the right size already.
+            this.#connection.resize(sizeOf(this.#projector.boxOf(hello.canvas)));
+        }
+        this.#events.onHello?.(hello);
+    }
+
+    /**
+     * @param {Frame} frame
+     * @param {Acknowledge} acknowledge
+     */
+    #take(frame, acknowledge) {
+        this.#figures.received(frame, this.#environment.nowMs());
+        this.#painter.offer(frame, (timings) => {
+            this.#figures.acknowledged(frame, timings, this.#connection.offsetMs);
+            acknowledge(timings);
+        });
+    }
+
+    /**
+     * @param {import('../paint/decoders.js').Picture} picture
+     * @param {Frame} frame
+     */
+    #draw(picture, frame) {
+        // The picture's own: a photograph that was taken upright lies on its side in the file.
+        const { width, height } = picture;
         if (this.#picture?.width !== width || this.#picture.height !== height) {
             this.#picture = { width, height };
             this.#tellBox();
         }
-        this.#surface.draw(bitmap);
+        this.#projector.draw(picture, frame);
     }
 
     #tellBox() {
         const picture = this.#picture;
         if (picture !== null) {
-            const box = this.#surface.boxOf(picture);
-            this.#connection.resize({ width: box.width, height: box.height });
+            const box = this.#projector.boxOf(picture);
+            this.#connection.resize(sizeOf(box));
             this.#events.onBox?.(box, picture);
         }
     }
 
     /**
-     * @param {import('../stream/wire.js').Frame} frame
+     * @param {Frame} frame
      * @param {number} presentedMs On this browser's clock.
      */
     #tellPresented(frame, presentedMs) {
@@ -123,9 +194,30 @@ export class LocalScreen {
 }
 
 /**
- * @param {import('../stream/wire.js').Frame} frame
+ * @param {Frame} frame
  * @returns {import('./screen.js').FrameReport}
  */
 function reportOf({ image, ...frame }) {
     return { ...frame, bytes: image.byteLength };
+}
+
+/** @param {Size} size */
+function sizeOf({ width, height }) {
+    return { width, height };
+}
+
+/**
+ * @param {Hanging | null} one
+ * @param {Hanging} other
+ */
+function isSameHanging(one, other) {
+    return (
+        one !== null &&
+        one.place.width === other.place.width &&
+        one.place.height === other.place.height &&
+        one.view.x === other.view.x &&
+        one.view.y === other.view.y &&
+        one.view.width === other.view.width &&
+        one.view.height === other.view.height
+    );
 }

@@ -21,11 +21,12 @@
  * @typedef {object} ScreenEvents
  * @property {(hello: import('../stream/wire.js').Hello) => void} onHello
  * @property {(status: import('../stream/wire.js').Status) => void} onStatus
- * @property {() => void} onDown The connection is lost; another attempt follows unless `onEnd` is called.
+ * @property {(code?: number) => void} onDown The connection is lost; another attempt follows unless `onEnd` is called.
+ *     With the close code, where the server has closed it or it broke.
  * @property {(code: number) => void} onEnd The server wants no other attempt; why, as a close code.
- * @property {(box: import('../wall/layout.js').Rectangle, picture: import('../stream/wire.js').Size) => void} onBox
+ * @property {(box: import('../paint/geometry.js').Rectangle, picture: import('../stream/wire.js').Size) => void} onBox
  *     Where the picture lies on the canvas, in device pixels, and its size, of which only the shape counts; called
- *     when either changes.
+ *     when either changes, and after each `hang` once there is a picture.
  * @property {(report: FrameReport) => void} onDrawn
  * @property {(report: FrameReport & { presented_ms: number | null }) => void} onPresented On the server's clock;
  *     null while that is not known.
@@ -51,6 +52,7 @@
  * @property {import('../stream/environment.js').Environment} environment
  * @property {import('../paint/decoder.js').Decoder} decoder
  * @property {string[]} formats
+ * @property {import('../stream/gate.js').Entrance} gate Of the page.
  */
 
 export {};

@@ -9,10 +9,15 @@ const CAP_MS = 8000;
 export class Backoff {
     #attempts = 0;
     #random;
+    #capMs;
 
-    /** @param {() => number} random From 0 to 1, without 1. */
-    constructor(random) {
+    /**
+     * @param {() => number} random From 0 to 1, without 1.
+     * @param {number} [capMs]
+     */
+    constructor(random, capMs = CAP_MS) {
         this.#random = random;
+        this.#capMs = capMs;
     }
 
     /**
@@ -22,7 +27,7 @@ export class Backoff {
      * as one (AWS Architecture Blog, "Exponential Backoff And Jitter").
      */
     nextMs() {
-        const ceilingMs = Math.min(CAP_MS, BASE_MS * 2 ** this.#attempts);
+        const ceilingMs = Math.min(this.#capMs, BASE_MS * 2 ** this.#attempts);
         this.#attempts += 1;
         return this.#random() * ceilingMs;
     }

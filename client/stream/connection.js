@@ -33,7 +33,9 @@ import { SUB_PROTOCOL, WireError, decodeMessage, encodeMessage } from './wire.js
  * @property {(hello: import('./wire.js').Hello) => void} onHello
  * @property {(frame: import('./wire.js').Frame, acknowledge: Acknowledge) => void} onFrame
  * @property {(status: import('./wire.js').Status) => void} onStatus
- * @property {() => void} onDown The connection is lost; another attempt follows unless `onEnd` is called.
+ * @property {(clock: import('./clock.js').Sample) => void} [onClock] The server's clock is known better.
+ * @property {(code?: number) => void} onDown The connection is lost; another attempt follows unless `onEnd` is called.
+ *     With the close code, where the server has closed it or it broke.
  * @property {(code: number) => void} onEnd The server wants no other attempt; why, as a close code.
  */
 
@@ -55,6 +57,8 @@ export class Connection {
     #time;
     /** @type {Session | null} */
     #session = null;
+    /** @type {import('./clock.js').Sample | null} The one that was told last. */
+    #clock = null;
     /** @type {any} */
     #resizeTimer = null;
 
@@ -63,8 +67,9 @@ export class Connection {
      * @param {Viewer} viewer
      * @param {StreamHandlers} handlers
      * @param {import('./environment.js').Environment} environment
+     * @param {import('./gate.js').Entrance} [gate] The page's.
      */
-    constructor(url, viewer, handlers, environment) {
+    constructor(url, viewer, handlers, environment, gate) {
         this.#viewer = viewer;
         this.#handlers = handlers;
         this.#environment = environment;
@@ -77,10 +82,11 @@ export class Connection {
                 onOpen: () => {},
                 onMessage: (data) => this.#take(data),
                 onTick: () => this.#time.tick(),
-                onDown: () => this.#down(),
+                onDown: (code) => this.#down(code),
                 onEnd: (code) => handlers.onEnd(code),
             },
             environment,
+            gate,
         );
     }
 
@@ -93,6 +99,11 @@ export class Connection {
         this.#time.stop();
         this.#session = null;
         this.#socket.close();
+    }
+
+    /** The exchange that tells most about the server's clock; null before the first one of this connection. */
+    get clock() {
+        return this.#time.best;
     }
 
     /** What to add to this browser's clock to get the server's, in milliseconds; null where it is not known yet. */
@@ -158,7 +169,7 @@ export class Connection {
                 this.#handlers.onStatus(message);
                 break;
             case 'time':
-                this.#time.take(message);
+                this.#takeTime(message);
                 break;
             case 'bye':
                 if (!message.reconnect) {
@@ -168,12 +179,23 @@ export class Connection {
         }
     }
 
+    /** @param {import('./wire.js').Time} answer */
+    #takeTime(answer) {
+        this.#time.take(answer);
+        const { best } = this.#time;
+        if (best !== null && best !== this.#clock) {
+            this.#clock = best;
+            this.#handlers.onClock?.(best);
+        }
+    }
+
     /** @param {import('./wire.js').Hello} hello */
     #begin(hello) {
         this.#session = { received: 0, acknowledged: 0, presented: 0 };
+        // Before `ready`, which tells the size that a screen may only know from here.
+        this.#handlers.onHello(hello);
         this.#sendReady();
         this.#time.begin();
-        this.#handlers.onHello(hello);
     }
 
     /** @param {import('./wire.js').Frame} frame */
@@ -231,9 +253,10 @@ export class Connection {
         this.#socket.send(encodeMessage(message));
     }
 
-    #down() {
+    /** @param {number} [code] */
+    #down(code) {
         this.#time.stop();
         this.#session = null;
-        this.#handlers.onDown();
+        this.#handlers.onDown(code);
     }
 }

@@ -1,6 +1,6 @@
 /**
  * What the browser gives to the modules of this folder, in one record, so that they run under
- * `node --test` with doubles and no DOM.
+ * `node --test` with doubles and no DOM. It is the same in a page and in a worker.
  */
 
 /**
@@ -19,6 +19,9 @@
 // rightly or not: OBS shows some that it says are hidden. What is drawn then is drawn for whoever looks.
 const FRAME_PATIENCE_MS = 500;
 
+// The pace of a screen, for workers of browsers that give animation frames to pages only.
+const FRAME_MS = 16;
+
 /**
  * The browser's own. Each is wrapped: called as a method of another object, they refuse.
  *
@@ -31,6 +34,10 @@ export const browser = {
     random: () => Math.random(),
     nowMs: () => performance.timeOrigin + performance.now(),
     requestFrame: (callback) => {
+        if (typeof requestAnimationFrame === 'undefined') {
+            setTimeout(callback, FRAME_MS);
+            return;
+        }
         const go = () => {
             cancelAnimationFrame(frame);
             clearTimeout(timer);

@@ -22,6 +22,14 @@ export const SUB_PROTOCOL = 'psyche.v1.msgpack';
  * @property {number} height Pixels.
  * @property {string} [epoch] This incarnation of the canvas: another one after it was deleted and made again.
  * @property {boolean} [temporary] Made by a screen that named it, and no part of the wall.
+ * @property {number} [fps] Pictures a second.
+ * @property {Transition | null} [transition] Absent: a cut.
+ */
+
+/**
+ * @typedef {object} Transition How one picture becomes the next.
+ * @property {'cut' | 'cross-fade' | 'dissolve' | 'wipe'} kind
+ * @property {number} duration_s
  */
 
 /**
@@ -29,6 +37,27 @@ export const SUB_PROTOCOL = 'psyche.v1.msgpack';
  * @property {'hello'} type
  * @property {string} epoch
  * @property {CanvasRecord} canvas
+ * @property {number} [server_time_ms] When it was said, on the server's clock.
+ * @property {Record<string, number>} [limits] What this connection may do; `audio_per_s`.
+ * @property {string[]} [features] What the server takes from this connection beside the protocol's core: `audio`.
+ * @property {number} [subscriber] This connection's number in `GET /state`.
+ */
+
+/**
+ * @typedef {object} Job What is being painted; what pages of screens use of it.
+ * @property {string} id
+ * @property {string} kind
+ * @property {string} state
+ * @property {string} [source]
+ * @property {string | null} [author]
+ * @property {string | null} [message]
+ * @property {string} [prompt]
+ * @property {{ fps?: number | null }} [parameters] What it was asked with.
+ * @property {number | null} [step]
+ * @property {number | null} [total_steps]
+ * @property {number | null} [created_ms] Instants are on the server's clock.
+ * @property {number | null} [started_ms]
+ * @property {number | null} [ends_ms]
  */
 
 /**
@@ -36,6 +65,7 @@ export const SUB_PROTOCOL = 'psyche.v1.msgpack';
  * @property {'frame'} type
  * @property {number} sequence +1 per published frame, within an epoch.
  * @property {number} timestamp_ms When the picture was finished, on the server's clock.
+ * @property {number} [published_ms] When it was published, on the server's clock.
  * @property {'jpeg' | 'webp' | 'png'} format
  * @property {number} width Pixels.
  * @property {number} height Pixels.
@@ -51,6 +81,9 @@ export const SUB_PROTOCOL = 'psyche.v1.msgpack';
  * @typedef {object} Status
  * @property {'status'} type
  * @property {'idle' | 'painting' | 'paused' | 'blank' | 'unavailable'} state
+ * @property {Job | null} [job] The active one.
+ * @property {{ length: number, next: Job[] } | null} [queue] How many jobs wait, and the first of them.
+ * @property {Transition | null} [transition] From the next picture on.
  */
 
 /**
@@ -92,9 +125,21 @@ const isMap = (value) => typeof value === 'object' && value !== null && !Array.i
 const isFormat = (value) => value === 'jpeg' || value === 'webp' || value === 'png';
 /** @type {(isValid: (value: any) => boolean) => (value: any) => boolean} */
 const optional = (isValid) => (value) => value === undefined || value === null || isValid(value);
+// A kind that this browser does not know is no error: it cuts.
+/** @type {(value: any) => boolean} */
+const isTransition = (value) => isMap(value) && isString(value.kind) && isNumber(value.duration_s);
+/** @type {(value: any) => boolean} */
+const isQueue = (value) => isMap(value) && isSequence(value.length) && Array.isArray(value.next);
+/** @type {(value: any) => boolean} */
+const isNames = (value) => Array.isArray(value) && value.every(isString);
 /** @type {(value: any) => boolean} */
 const isCanvas = (value) =>
-    isMap(value) && isString(value.slug) && isLength(value.width) && isLength(value.height);
+    isMap(value) &&
+    isString(value.slug) &&
+    isLength(value.width) &&
+    isLength(value.height) &&
+    optional(isNumber)(value.fps) &&
+    optional(isTransition)(value.transition);
 
 /**
  * What this browser relies on; the other fields of the protocol are not looked at.
@@ -102,12 +147,21 @@ const isCanvas = (value) =>
  * @type {Map<string, [string, (value: any) => boolean][]>}
  */
 const RELIED_ON = new Map([
-    ['hello', [['canvas', isCanvas]]],
+    [
+        'hello',
+        [
+            ['canvas', isCanvas],
+            ['server_time_ms', optional(isNumber)],
+            ['limits', optional(isMap)],
+            ['features', optional(isNames)],
+        ],
+    ],
     [
         'frame',
         [
             ['sequence', isSequence],
             ['timestamp_ms', isNumber],
+            ['published_ms', optional(isNumber)],
             ['format', isFormat],
             ['width', isLength],
             ['height', isLength],
@@ -117,7 +171,15 @@ const RELIED_ON = new Map([
             ['image', isBytes],
         ],
     ],
-    ['status', [['state', isString]]],
+    [
+        'status',
+        [
+            ['state', isString],
+            ['job', optional(isMap)],
+            ['queue', optional(isQueue)],
+            ['transition', optional(isTransition)],
+        ],
+    ],
     [
         'time',
         [

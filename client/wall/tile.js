@@ -1,32 +1,38 @@
 /**
- * One canvas on the wall: its elements, its connection and its painter.
+ * One canvas on the wall: its elements and its screen.
  *
  * For tests and for a person with the developer tools, the `<canvas>` says in its data attributes
  * what it shows: `slug`, `sequence`, `job`, `tier` and `timestamp-ms` of the last frame, `presented-ms`
  * (when it was on its way to the screen, on the server's clock) and `age-ms` (how old it was then),
- * `painted` and `corrupt` frames since the page was loaded; its parent says the canvas's `state`. For
- * each frame that was presented, the `<canvas>` sends a `psyche:presented` event that bubbles and says
- * the same in its `detail`: `slug`, `sequence`, `tier`, `timestamp_ms`, `present_at_ms`, `presented_ms`
- * (null while the server's clock is not known yet).
+ * `painted` and `corrupt` frames since the page was loaded; its parent says the canvas's `state` and, where
+ * there is one, the `problem`: `gone`, `full` or `refused`. For each frame that was presented, the `<canvas>`
+ * sends a `psyche:presented` event that bubbles and says the same in its `detail`: `slug`, `sequence`, `tier`,
+ * `timestamp_ms`, `present_at_ms`, `presented_ms` (null while the server's clock is not known yet).
  */
 
-import { Connection } from '../stream/connection.js';
-import { Painter } from '../paint/painter.js';
+import { isSameShape } from '../paint/geometry.js';
 import { NO_SUCH_CANVAS } from '../stream/socket.js';
-import { contain, isSameShape } from './layout.js';
+import { build } from './elements.js';
+import { hasArea } from './layout.js';
+import { expectedBox, isSamePlace, seenOf } from './plate.js';
 import { timeOfDay } from './timestamp.js';
 import { Visibility } from './visibility.js';
+
+/** @typedef {import('../stream/wire.js').Size} Size */
+/** @typedef {import('../paint/geometry.js').Rectangle} Rectangle */
 
 /**
  * @typedef {object} TileServices What all tiles of a page share.
  * @property {import('../stream/environment.js').Environment} environment
- * @property {import('../paint/decoder.js').Decoder} decoder
- * @property {string[]} formats
+ * @property {import('../screen/screens.js').Screens} screens
  * @property {(slug: string) => string} streamUrl
+ * @property {import('../paint/surface.js').SurfaceOptions} surface
  * @property {boolean} isVisible Of the page, at the start.
  * @property {number} [maxFps] At most so many frames a second; 0: none.
  * @property {(element: Element, onSight: (isInSight: boolean) => void) => () => void} watchSight
  * @property {() => void} onShape Called when a tile has learned its canvas's size.
+ * @property {import('./texts.js').Say} say
+ * @property {Pick<import('../overlay/overlays.js').Overlays, 'mount'>} overlays
  */
 
 // Below this many CSS pixels the two captions would meet.
@@ -35,34 +41,39 @@ const NARROW_PX = 190;
 // Pictures of one shape for so long have come to stay.
 const STEADY_MS = 1000;
 
+// A close code of the server's: it has as many screens as it may, and is asked again.
+const TRY_AGAIN_LATER = 1013;
+
+// A tile that leaves fades out in the style sheet in less.
+const LEAVE_MS = 1000;
+
 export class Tile {
-    /** @type {import('../stream/wire.js').Size} */
+    /** @type {Size} */
     #shape;
-    /** @type {import('../stream/wire.js').Size | null} Of the last frame. */
+    /** @type {Size | null} Of the pictures that come now; of their sizes only the shape counts. */
     #picture = null;
-    /** @type {import('../stream/wire.js').Size | null} Of the frames that the tile is hung for. */
+    /** @type {Size | null} Of the pictures that the tile is hung for. */
     #hung = null;
     /** @type {any} */
     #hangTimer = null;
-    #place = { x: 0, y: 0, width: 1, height: 1 };
-    #box = { width: 1, height: 1 };
-    #pixelRatio = 1;
+    /** @type {import('./wall.js').TilePlace | null} */
+    #place = null;
     #painted = 0;
-    #corrupt = 0;
     #isEnded = false;
     #services;
     /** @type {string | null} */
     #epoch = null;
+    /** @type {string[] | null} */
+    #features = null;
     #elements;
-    #surface;
-    #painter;
-    #connection;
+    #screen;
+    #overlay;
     #visibility;
     #unwatchSight;
 
     /**
      * @param {string} slug
-     * @param {import('../stream/wire.js').Size | null} shape The canvas's size, where it is known yet.
+     * @param {Size | null} shape The canvas's size, where it is known yet.
      * @param {Element} parent Where the tile is put.
      * @param {TileServices} services
      */
@@ -72,25 +83,25 @@ export class Tile {
         this.#services = services;
         this.#elements = build(slug);
         parent.append(this.#elements.tile);
-        this.#surface = /** @type {CanvasRenderingContext2D} */ (
-            this.#elements.canvas.getContext('2d', { alpha: false })
-        );
-        this.#painter = this.#makePainter();
-        this.#connection = this.#makeConnection();
-        this.#visibility = new Visibility(services.environment, services.isVisible, (isVisible) => {
-            this.#painter.setVisible(isVisible);
-            this.#connection.setVisible(isVisible);
-        });
-        this.#painter.setVisible(services.isVisible);
-        this.#unwatchSight = services.watchSight(this.#elements.tile, (isInSight) => {
+        const { environment, isVisible, maxFps, overlays, screens, streamUrl, surface, watchSight } = services;
+        const settings = { slug, url: streamUrl(slug), isVisible, maxFps };
+        this.#screen = screens.create(this.#elements.canvas, { ...settings, ...surface }, this.#events());
+        this.#overlay = overlays.mount(this.#elements.tile, slug, (isOpen) => this.#screen.watchFigures(isOpen));
+        this.#visibility = new Visibility(environment, isVisible, (isInSight) => this.#screen.setVisible(isInSight));
+        this.#unwatchSight = watchSight(this.#elements.tile, (isInSight) => {
             this.#visibility.note('sight', isInSight);
         });
-        this.#connection.open();
+        this.#screen.open();
     }
 
     /** What the tile is hung for: its pictures' size, the canvas's before the first; a square where nobody has told. */
     get shape() {
         return this.#hung ?? this.#shape;
+    }
+
+    /** Whether there is something to see of it. */
+    get isPainted() {
+        return this.#painted > 0;
     }
 
     /** Whether the server wants this screen no longer. */
@@ -103,25 +114,63 @@ export class Tile {
         return this.#epoch;
     }
 
+    /** What the server can do for this screen; null until it has said so. */
+    get features() {
+        return this.#features;
+    }
+
+    /**
+     * Hear of the canvas's size from the list, before it says so itself.
+     *
+     * @param {Size} shape
+     */
+    expect({ width, height }) {
+        if (this.#epoch === null) {
+            this.#shape = { width, height };
+        }
+    }
+
     /** Try again after the end: the canvas is there once more. */
     reopen() {
         this.#isEnded = false;
-        this.#connection.open();
+        this.#screen.open();
     }
 
     /**
      * Hang the tile.
      *
-     * @param {import('./layout.js').Rectangle} place In device pixels.
-     * @param {number} pixelRatio Device pixels per CSS pixel.
+     * @param {import('./wall.js').TilePlace} place
      */
-    hang(place, pixelRatio) {
+    hang(place) {
+        if (isSamePlace(this.#place, place)) {
+            // The list of canvases says something else that is new: nothing is drawn anew, and a glide goes on.
+            return;
+        }
+        this.#mark('is-gliding', place.isGliding && this.#canGlide(place));
         this.#place = place;
-        this.#pixelRatio = pixelRatio;
-        this.#arrange();
+        const { whole, shown, pixelRatio } = place;
+        const { style } = this.#elements.tile;
+        style.left = `${shown.x / pixelRatio}px`;
+        style.top = `${shown.y / pixelRatio}px`;
+        style.width = `${shown.width / pixelRatio}px`;
+        style.height = `${shown.height / pixelRatio}px`;
+        if (hasArea(shown)) {
+            const view = { ...shown, x: shown.x - whole.x, y: shown.y - whole.y };
+            this.#letter(expectedBox(this.#picture ?? this.shape, place, this.#services.surface.fit));
+            this.#screen.hang({ place: { width: whole.width, height: whole.height }, view });
+        }
         // After the size, so that whoever appears says in one message how large it is.
-        this.#visibility.note('area', hasArea(place));
-        this.#painter.repaint();
+        this.#visibility.note('area', hasArea(shown));
+    }
+
+    /**
+     * A tile that has just been made appears where it belongs, and a picture on its way into another shape would be
+     * a distorted one.
+     *
+     * @param {import('./wall.js').TilePlace} place
+     */
+    #canGlide({ shown }) {
+        return this.isPainted && this.#place !== null && isSameShape(this.#place.shown, shown);
     }
 
     /** @param {boolean} isVisible Whether the page is. */
@@ -129,52 +178,59 @@ export class Tile {
         this.#visibility.note('page', isVisible);
     }
 
+    /**
+     * Send a message to the server, where it wants such messages from this screen.
+     *
+     * @param {string} feature The one among the server's that tells so.
+     * @param {{ type: string } & Record<string, unknown>} message
+     * @returns {boolean} Whether it does.
+     */
+    send(feature, message) {
+        const isWanted = this.#features?.includes(feature) ?? false;
+        if (isWanted) {
+            this.#screen.send(message);
+        }
+        return isWanted;
+    }
+
     close() {
+        const { environment } = this.#services;
         this.#unwatchSight();
         this.#visibility.close();
-        this.#services.environment.clearTimer(this.#hangTimer);
-        this.#connection.close();
-        this.#painter.close();
-        this.#elements.tile.remove();
+        environment.clearTimer(this.#hangTimer);
+        this.#overlay.close();
+        this.#screen.close();
+        this.#mark('is-leaving', true);
+        environment.setTimer(() => this.#elements.tile.remove(), LEAVE_MS);
     }
 
-    #makePainter() {
-        const { decoder, environment } = this.#services;
-        return new Painter(decoder, environment, {
-            draw: (bitmap) => this.#draw(bitmap),
-            onDrawn: (frame) => this.#label(frame),
-            onPresented: (frame, presentedMs) => this.#tellPresented(frame, presentedMs),
-            offsetMs: () => this.#connection.offsetMs,
-            onCorrupt: () => {
-                this.#corrupt += 1;
-                this.#elements.canvas.dataset.corrupt = String(this.#corrupt);
+    /** @returns {Partial<import('../screen/screen.js').ScreenEvents>} */
+    #events() {
+        const { dataset } = this.#elements.canvas;
+        return {
+            onHello: (hello) => this.#greet(hello),
+            onStatus: (status) => {
+                this.#elements.tile.dataset.state = status.state;
             },
-        });
-    }
-
-    #makeConnection() {
-        const { environment, formats, isVisible, maxFps, streamUrl } = this.#services;
-        return new Connection(
-            streamUrl(this.slug),
-            { viewport: this.#box, formats, visible: isVisible, max_fps: maxFps },
-            {
-                onHello: (hello) => this.#greet(hello),
-                onFrame: (frame, acknowledge) => this.#painter.offer(frame, acknowledge),
-                onStatus: (status) => {
-                    this.#elements.tile.dataset.state = status.state;
-                },
-                onDown: () => this.#mark('is-down', true),
-                onEnd: (code) => this.#end(code),
+            onDown: (code) => this.#drop(code),
+            onEnd: (code) => this.#end(code),
+            onBox: (box, picture) => this.#see(box, picture),
+            onDrawn: (report) => this.#label(report),
+            onPresented: (report) => this.#tellPresented(report),
+            onFigures: (figures) => this.#overlay.show(figures),
+            onCorrupt: (count) => {
+                dataset.corrupt = String(count);
             },
-            environment,
-        );
+        };
     }
 
     /** @param {import('../stream/wire.js').Hello} hello */
     #greet(hello) {
         this.#mark('is-down', false);
-        this.#painter.restart();
+        this.#tell('');
+        this.#overlay.note(hello);
         this.#epoch = hello.epoch;
+        this.#features = hello.features ?? [];
         const { width, height } = hello.canvas;
         if (width !== this.#shape.width || height !== this.#shape.height) {
             this.#shape = { width, height };
@@ -182,9 +238,18 @@ export class Tile {
         }
     }
 
+    /** @param {number} [code] Why the connection was closed, where the server said so. */
+    #drop(code) {
+        this.#mark('is-down', true);
+        if (code === TRY_AGAIN_LATER) {
+            this.#tell('full');
+        }
+    }
+
     /** @param {number} code */
     #end(code) {
         this.#isEnded = true;
+        this.#tell(code === NO_SUCH_CANVAS ? 'gone' : 'refused');
         if (code === NO_SUCH_CANVAS) {
             // Nobody paints here any more: its last picture would be a claim.
             this.#mark('is-painted', false);
@@ -192,27 +257,31 @@ export class Tile {
     }
 
     /**
-     * Draw at the size of the screen's own pixels.
+     * Say why there is no picture, where there is none.
      *
-     * @param {ImageBitmap} bitmap
+     * @param {'' | 'gone' | 'full' | 'refused'} problem
      */
-    #draw(bitmap) {
-        // The bitmap's own: a photograph that was taken upright lies on its side in the file.
-        const { width, height } = bitmap;
-        if (this.#picture === null || !isSameShape(this.#picture, bitmap)) {
+    #tell(problem) {
+        const { message, tile } = this.#elements;
+        tile.dataset.problem = problem;
+        if (problem !== '') {
+            message.textContent = this.#services.say(problem, { slug: this.slug });
+        }
+    }
+
+    /**
+     * Learn where the picture lies.
+     *
+     * @param {Rectangle} box On the canvas, in device pixels; it may reach beyond it.
+     * @param {Size} picture
+     */
+    #see(box, picture) {
+        this.#letter(box);
+        if (this.#picture === null || !isSameShape(this.#picture, picture)) {
             // A rendition's sides are rounded: the canvas's own say its shape better.
-            this.#picture = isSameShape(this.#shape, bitmap) ? this.#shape : { width, height };
-            this.#arrange();
+            this.#picture = isSameShape(this.#shape, picture) ? this.#shape : picture;
             this.#hangAnew();
         }
-        const { canvas } = this.#elements;
-        if (canvas.width !== this.#box.width || canvas.height !== this.#box.height) {
-            // Setting either one clears the canvas and its settings: only here, where it is drawn anew.
-            canvas.width = this.#box.width;
-            canvas.height = this.#box.height;
-        }
-        this.#surface.imageSmoothingQuality = 'high';
-        this.#surface.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
     }
 
     /**
@@ -233,51 +302,50 @@ export class Tile {
         }, delayMs);
     }
 
-    /** @param {import('../stream/wire.js').Frame} frame */
-    #label(frame) {
+    /** @param {import('../screen/screen.js').FrameReport} report */
+    #label(report) {
         this.#painted += 1;
         this.#mark('is-painted', true);
-        this.#elements.timestamp.textContent = timeOfDay(frame.timestamp_ms);
+        this.#elements.timestamp.textContent = timeOfDay(report.timestamp_ms);
         Object.assign(this.#elements.canvas.dataset, {
-            sequence: frame.sequence,
-            job: frame.job ?? '',
-            tier: frame.tier ?? '',
-            timestampMs: frame.timestamp_ms,
+            sequence: report.sequence,
+            job: report.job ?? '',
+            tier: report.tier ?? '',
+            timestampMs: report.timestamp_ms,
             painted: this.#painted,
         });
     }
 
-    /**
-     * @param {import('../stream/wire.js').Frame} frame
-     * @param {number} presentedMs On this browser's clock.
-     */
-    #tellPresented(frame, presentedMs) {
+    /** @param {import('../screen/screen.js').FrameReport & { presented_ms: number | null }} report */
+    #tellPresented(report) {
         const { canvas } = this.#elements;
-        const offsetMs = this.#connection.offsetMs;
-        const presented_ms = offsetMs === null ? null : presentedMs + offsetMs;
+        const { sequence, tier, timestamp_ms, present_at_ms, presented_ms } = report;
         if (presented_ms !== null) {
             canvas.dataset.presentedMs = presented_ms.toFixed(1);
-            canvas.dataset.ageMs = (presented_ms - frame.timestamp_ms).toFixed(1);
+            canvas.dataset.ageMs = (presented_ms - timestamp_ms).toFixed(1);
         }
-        const { sequence, tier, timestamp_ms, present_at_ms } = frame;
         const detail = { slug: this.slug, sequence, tier, timestamp_ms, present_at_ms, presented_ms };
         canvas.dispatchEvent(new CustomEvent('psyche:presented', { bubbles: true, detail }));
     }
 
-    /** Fit the tile to its picture, on whole device pixels. */
-    #arrange() {
-        const place = this.#place;
-        this.#box = contain(this.#picture ?? this.#shape, place);
-        const cssPx = (/** @type {number} */ devicePx) => `${devicePx / this.#pixelRatio}px`;
-        const { tile } = this.#elements;
-        tile.style.left = cssPx(place.x + Math.floor((place.width - this.#box.width) / 2));
-        tile.style.top = cssPx(place.y + Math.floor((place.height - this.#box.height) / 2));
-        tile.style.width = cssPx(this.#box.width);
-        tile.style.height = cssPx(this.#box.height);
-        this.#mark('is-narrow', this.#box.width / this.#pixelRatio < NARROW_PX);
-        if (hasArea(place)) {
-            this.#connection.resize(this.#box);
+    /**
+     * Put the captions and the dot on the picture.
+     *
+     * @param {Rectangle} box Of the picture on the canvas.
+     */
+    #letter(box) {
+        if (this.#place === null || !hasArea(this.#place.shown)) {
+            return;
         }
+        const { shown, pixelRatio } = this.#place;
+        const seen = seenOf(box, this.#place);
+        const { style } = this.#elements.plate;
+        // In parts of the tile, so that they stay on the picture while it glides.
+        style.left = `${(seen.x / shown.width) * 100}%`;
+        style.top = `${(seen.y / shown.height) * 100}%`;
+        style.width = `${(seen.width / shown.width) * 100}%`;
+        style.height = `${(seen.height / shown.height) * 100}%`;
+        this.#mark('is-narrow', seen.width / pixelRatio < NARROW_PX);
     }
 
     /**
@@ -287,34 +355,4 @@ export class Tile {
     #mark(name, isSet) {
         this.#elements.tile.classList.toggle(name, isSet);
     }
-}
-
-/** @param {import('../stream/wire.js').Size} size */
-function hasArea({ width, height }) {
-    return width > 0 && height > 0;
-}
-
-/** @param {string} slug */
-function build(slug) {
-    const tile = element('section', 'tile');
-    const canvas = element('canvas', 'picture');
-    canvas.dataset.slug = slug;
-    canvas.setAttribute('role', 'img');
-    canvas.setAttribute('aria-label', slug);
-    const name = element('p', 'caption slug');
-    name.textContent = slug;
-    const timestamp = element('p', 'caption timestamp');
-    tile.append(element('div', 'placeholder'), canvas, name, timestamp, element('i', 'dot'));
-    return { tile, canvas, timestamp };
-}
-
-/**
- * @template {keyof HTMLElementTagNameMap} Name
- * @param {Name} name
- * @param {string} className
- */
-function element(name, className) {
-    const made = document.createElement(name);
-    made.className = className;
-    return made;
 }

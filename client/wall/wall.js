@@ -1,50 +1,81 @@
 /**
  * Which tiles hang on the wall, and where. It knows neither the page nor the network: both are
  * behind the tiles it is given.
+ *
+ * A wall may be larger than this screen, which then shows one of several equal parts of it.
  */
 
-import { hang } from './layout.js';
+import { fill, hang, intersection } from './layout.js';
 
 /** @typedef {import('../stream/wire.js').CanvasRecord} CanvasRecord */
 /** @typedef {import('../stream/wire.js').Size} Size */
+/** @typedef {import('../paint/geometry.js').Rectangle} Rectangle */
+
+/**
+ * @typedef {object} TilePlace Where a tile hangs, in device pixels from this screen's upper left corner.
+ * @property {Rectangle} whole Of the picture: it may reach beyond this screen.
+ * @property {Rectangle} shown The part of it that lies on this screen; without an area where none does.
+ * @property {number} pixelRatio Device pixels per CSS pixel.
+ * @property {boolean} isGliding It is another tile that came or went: this one moves there calmly.
+ */
 
 /**
  * @typedef {object} WallTile
  * @property {string} slug
  * @property {Size} shape
+ * @property {boolean} isPainted Whether there is something to see of it.
  * @property {boolean} isEnded
  * @property {string | null} epoch
+ * @property {(shape: Size) => void} expect Told before the tile's own connection knows.
  * @property {() => void} reopen
- * @property {(place: import('./layout.js').Rectangle, pixelRatio: number) => void} hang
+ * @property {(place: TilePlace) => void} hang
  * @property {(isVisible: boolean) => void} setVisible
  * @property {() => void} close
  */
 
-// A line of wall between neighbours, as a share of the wall's shorter side.
+/**
+ * @template {WallTile} AnyTile
+ * @typedef {(slug: string, shape: Size | null) => AnyTile} MakeTile
+ */
+
+/**
+ * @typedef {object} WallOptions
+ * @property {string[] | null} selection The slugs to show; null: every lasting canvas.
+ * @property {'contain' | 'cover'} fit
+ * @property {import('../page/options.js').Screenful | null} screen Which part of it this screen shows; null: all.
+ */
+
+// A line of wall between neighbours, as a share of the shorter side of a screen.
 const GAP = 0.01;
 
+/** @template {WallTile} AnyTile */
 export class Wall {
-    #selection;
+    #options;
     #makeTile;
     #onCount;
-    /** @type {Map<string, WallTile>} In the order in which they hang. */
+    /** @type {Map<string, AnyTile>} In the order in which they hang. */
     #tiles = new Map();
-    /** @type {Size} */
+    /** @type {Size} Of this screen. */
     #size = { width: 1, height: 1 };
     #pixelRatio = 1;
 
     /**
-     * @param {string[] | null} selection The slugs to show; null: every lasting canvas.
-     * @param {(slug: string, shape: Size | null) => WallTile} makeTile
+     * @param {WallOptions} options
+     * @param {MakeTile<AnyTile>} makeTile
      * @param {(count: number) => void} onCount Called when the number of tiles may have changed.
      */
-    constructor(selection, makeTile, onCount) {
-        this.#selection = selection;
+    constructor(options, makeTile, onCount) {
+        this.#options = options;
         this.#makeTile = makeTile;
         this.#onCount = onCount;
-        if (selection !== null) {
-            this.#keep(selection, new Map());
+        if (options.selection !== null) {
+            this.#keep(options.selection, new Map());
         }
+    }
+
+    /** The tiles in the order in which they hang. */
+    get tiles() {
+        return [...this.#tiles.values()];
     }
 
     /**
@@ -55,10 +86,13 @@ export class Wall {
     update(canvases) {
         const listed = new Map(canvases.map((canvas) => [canvas.slug, canvas]));
         const lasting = canvases.filter((canvas) => canvas.temporary !== true);
-        this.#keep(this.#selection ?? lasting.map((canvas) => canvas.slug), listed);
+        this.#keep(this.#options.selection ?? lasting.map((canvas) => canvas.slug), listed);
         for (const tile of this.#tiles.values()) {
-            // A list from just before the end still names the canvas that ended; it must not be made again.
             const canvas = listed.get(tile.slug);
+            if (canvas !== undefined) {
+                tile.expect(canvas);
+            }
+            // A list from just before the end still names the canvas that ended; it must not be made again.
             if (tile.isEnded && canvas && canvas.epoch !== tile.epoch) {
                 tile.reopen();
             }
@@ -67,13 +101,13 @@ export class Wall {
     }
 
     /**
-     * @param {Size} size In device pixels.
+     * @param {Size} size Of this screen, in device pixels.
      * @param {number} pixelRatio Device pixels per CSS pixel.
      */
     resize(size, pixelRatio) {
         this.#size = size;
         this.#pixelRatio = pixelRatio;
-        this.arrange();
+        this.#hang(false);
     }
 
     /** @param {boolean} isVisible */
@@ -83,16 +117,31 @@ export class Wall {
         }
     }
 
-    /** Hang the tiles anew: their number, their shapes or the wall have changed. */
+    /** Hang the tiles anew: their number or their shapes have changed. */
     arrange() {
-        const tiles = [...this.#tiles.values()];
-        const gap = Math.round(Math.min(this.#size.width, this.#size.height) * GAP);
-        const places = hang(
+        // Where one comes, the others make room; where most are still to come there is nothing to be calm about.
+        this.#hang(this.tiles.filter(({ isPainted }) => !isPainted).length <= 1);
+    }
+
+    /** @param {boolean} isGliding */
+    #hang(isGliding) {
+        const { fit, screen } = this.#options;
+        const { columns, rows, column, row } = screen ?? { columns: 1, rows: 1, column: 0, row: 0 };
+        const { width, height } = this.#size;
+        const gap = Math.round(Math.min(width, height) * GAP);
+        const tiles = this.tiles;
+        const lay = fit === 'cover' ? fill : hang;
+        const places = lay(
             tiles.map((tile) => tile.shape),
-            this.#size,
+            { width: width * columns, height: height * rows },
             gap,
         );
-        tiles.forEach((tile, index) => tile.hang(places[index], this.#pixelRatio));
+        tiles.forEach((tile, index) => {
+            const { x, y, ...size } = places[index];
+            const whole = { x: x - column * width, y: y - row * height, ...size };
+            const shown = intersection(whole, { x: 0, y: 0, width, height });
+            tile.hang({ whole, shown, pixelRatio: this.#pixelRatio, isGliding });
+        });
     }
 
     /**

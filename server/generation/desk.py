@@ -61,7 +61,7 @@ class Desk:
             Producer(make_easel(Lane(OFF_CANVAS_WAITING), None, self.notify)) for _ in range(OFF_CANVAS_LANES)
         ]
         for producer in self._off_canvas:
-            producer.lane.on_change = self._on_job_changed
+            self._heed(producer.lane)
         registry.on_created = self._on_created
         registry.on_removed = self._on_removed
         registry.on_change = lambda: bus.tell(Event())
@@ -192,6 +192,11 @@ class Desk:
             if _in_list(before) != _in_list(status):
                 self.bus.tell(Event())
 
+    def _heed(self, lane: Lane) -> None:
+        """Be told by a lane of what happens to its jobs."""
+        lane.on_change = self._on_job_changed
+        lane.on_move = lambda job: self.bus.tell(Event(job, is_move=True))
+
     def _on_job_changed(self, job: Job) -> None:
         if job.is_ended:
             since_ms = job.started_ms or job.created_ms
@@ -226,7 +231,7 @@ class Desk:
 
     def _on_created(self, canvas: Canvas) -> None:
         lane = Lane(self._max_waiting)
-        lane.on_change = self._on_job_changed
+        self._heed(lane)
         self._producers[canvas.slug] = Producer(self._make_easel(lane, canvas, self.notify))
         canvas.on_demand = lane.wake
         # Only this one's status is made anew: a page that comes back opens many screens at once.

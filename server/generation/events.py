@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from server.generation.job import Job
@@ -28,12 +28,18 @@ class Event:
     """Something changed: a job, or, where that is None, the list of canvases."""
 
     job: Job | None = None
+    is_move: bool = False  # of the job only its place in the queue has changed
 
 
 class Listener:
-    """What one listener has not yet taken."""
+    """What one listener has not yet taken.
 
-    def __init__(self) -> None:
+    Attributes:
+        wants: Tells which events it is told; the others never wait for it.
+    """
+
+    def __init__(self, wants: Callable[[Event], bool] = lambda event: True) -> None:
+        self.wants = wants
         self._events: OrderedDict[str | None, Event] = OrderedDict()
         self._wake = asyncio.Event()
         self._is_too_slow = False
@@ -43,7 +49,13 @@ class Listener:
         if self._is_too_slow:
             # It will be closed as soon as it looks; until then nothing piles up.
             return
-        self._events[event.job.id if event.job else None] = event
+        if not self.wants(event):
+            return
+        key = event.job.id if event.job else None
+        if event.is_move and key in self._events:
+            # What waits tells the place, too, and more.
+            return
+        self._events[key] = event
         self._is_too_slow = len(self._events) > MAX_WAITING
         self._wake.set()
 
@@ -77,9 +89,9 @@ class EventBus:
             listener.tell(event)
 
     @contextlib.contextmanager
-    def listen(self) -> Iterator[Listener]:
-        """Be told of what happens from now on."""
-        listener = Listener()
+    def listen(self, wants: Callable[[Event], bool] = lambda event: True) -> Iterator[Listener]:
+        """Be told of what happens from now on, as far as it is wanted."""
+        listener = Listener(wants)
         self._listeners.add(listener)
         try:
             yield listener

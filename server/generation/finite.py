@@ -86,11 +86,11 @@ async def _paint_once(easel: Easel, job: Job) -> None:
             tell_loading(easel, job, None)
             easel.set_inference_lost(False)
             if isinstance(event, Progress):
-                job.step, job.total_steps = event.step, event.total_steps
+                job.advance(event.step, event.total_steps)
                 if event.preview:
                     easel.results.put(EncodedImage(event.preview, "jpeg", 0, 0), preview_id(job))
             else:
-                job.step = job.total_steps = event.metadata.steps
+                job.advance(event.metadata.steps, event.metadata.steps)
                 easel.keep(job, event)
                 easel.show(job.id, event, final=True)
             easel.notify(job)
@@ -105,7 +105,7 @@ async def _paint_variations(easel: Easel, job: Job, unshown: asyncio.Queue[Pictu
         unshown: Gets them; bounded by their number.
     """
     done = len(job.results)
-    job.total_steps = job.count
+    job.advance(done, job.count)
     order = easel.complete(job.order)
     order = replace(order, seed=((order.seed or 0) + done) % SEEDS)
     stream = easel.client.variations(order, job.count - done, deadline_s=easel.limits.picture_s)
@@ -115,7 +115,7 @@ async def _paint_variations(easel: Easel, job: Job, unshown: asyncio.Queue[Pictu
             tell_loading(easel, job, None)
             easel.set_inference_lost(False)
             easel.keep(job, picture)
-            job.step = len(job.results)
+            job.advance(len(job.results), job.count)
             unshown.put_nowait(picture)
             easel.notify(job)
 

@@ -83,7 +83,8 @@ class Job:
     created_ms: float = field(default_factory=now_ms)
     started_ms: float | None = None
     ended_ms: float | None = None
-    ends_ms: float | None = None  # when it will have ended, where that is known
+    ends_ms: float | None = None  # when it will have ended, where that is known or can be told by its pace
+    paced_from: tuple[float, int] | None = None  # since when its pace is measured, Unix ms, and which step
     results: list[Result] = field(default_factory=list)
     error: str | None = None
     reason: str | None = None
@@ -111,6 +112,23 @@ class Job:
         assert self.state is State.QUEUED, f"job {self.id} starts while {self.state}"
         self.state = State.RUNNING
         self.started_ms = now_ms()
+
+    def advance(self, step: int, total_steps: int, at_ms: float | None = None) -> None:
+        """Note how far it is, and by its pace when it will have ended.
+
+        Args:
+            step: Done, 0 to `total_steps`.
+            total_steps: To be done.
+            at_ms: When that was, Unix; None: now.
+        """
+        at_ms = now_ms() if at_ms is None else at_ms
+        if self.paced_from is None or step < self.step:
+            # The first one, or begun anew after an outage.
+            self.paced_from, self.ends_ms = (at_ms, step), None
+        began_ms, first = self.paced_from
+        self.step, self.total_steps = step, total_steps
+        if step > first:
+            self.ends_ms = at_ms + (at_ms - began_ms) / (step - first) * (total_steps - step)
 
     def warn(self, warnings: tuple[str, ...] | list[str]) -> None:
         """Add what was asked for and could not be used, each once."""

@@ -26,7 +26,8 @@ class Lane:
     Attributes:
         running: The job that is being done, or None.
         stop_reason: Why the running job must end, or None while it may go on.
-        on_change: Called with each job whose state or place changed.
+        on_change: Called with each job whose state changed.
+        on_move: Called with each waiting job whose place alone changed.
     """
 
     def __init__(self, max_waiting: int = MAX_WAITING) -> None:
@@ -34,7 +35,9 @@ class Lane:
         self.running: Job | None = None
         self.stop_reason: str | None = None
         self.on_change: Callable[[Job], None] = lambda job: None
+        self.on_move: Callable[[Job], None] = lambda job: None
         self._waiting: deque[Job] = deque()
+        self._places: dict[str, int] = {}  # as they were told last, by job
         # The newest job that asked for `now`; it may have begun or ended.
         self._urgent: Job | None = None
         self._changed = asyncio.Event()
@@ -69,7 +72,7 @@ class Lane:
         else:
             self._waiting.append(job)
             self.yield_to_waiting()
-        self.on_change(job)
+        self._tell(job)
         self.wake()
 
     def check_room(self, *, now: bool) -> None:
@@ -110,8 +113,10 @@ class Lane:
     def clear(self, reason: str = "cleared") -> list[Job]:
         """End all that wait."""
         dropped = list(self._waiting)
+        self._waiting.clear()
         for job in dropped:
-            self._drop(job, reason)
+            job.cancel(reason)
+            self._tell(job)
         return dropped
 
     def take(self, *, kind: Kind | None = None) -> Job | None:
@@ -123,7 +128,7 @@ class Lane:
         self.running = job
         self.stop_reason = None
         job.start()
-        self.on_change(job)
+        self._tell(job)
         return job
 
     def interruptible(self, interrupt: Callable[[], object] | None) -> None:
@@ -175,4 +180,12 @@ class Lane:
     def _drop(self, job: Job, reason: str) -> None:
         self._waiting.remove(job)
         job.cancel(reason)
-        self.on_change(job)
+        self._tell(job)
+
+    def _tell(self, changed: Job) -> None:
+        """Tell that a job has changed, and which others have moved up or back by that."""
+        before, self._places = self._places, {job.id: index + 1 for index, job in enumerate(self._waiting)}
+        self.on_change(changed)
+        for job_id, place in self._places.items():
+            if before.get(job_id, place) != place:
+                self.on_move(self._waiting[place - 1])

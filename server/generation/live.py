@@ -3,6 +3,9 @@
 One stream of the inference service carries all live jobs of a canvas that follow each other, so
 that one picture can change into the next. A frame is asked for only when a screen can show it: no
 screen, no painting. Nothing is cancelled in mid-frame: a stream that has lost a read is dead.
+
+Sound at the canvas makes time run faster or slower, never backwards, and moves the target a little, which
+`swaying` tells of; without sound nothing of that happens.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from server.generation.job import Job, Kind
 from server.generation.live_painting import LivePainting
 from server.generation.loading import LOOK_AFTER_S, find_loading, tell_loading
 from server.generation.picture import LiveFrame, PaintProgress, PaintRefusal, PictureOrder
+from server.generation.swaying import Sway
+from server.sound.mapping import Modulation
 
 
 log = structlog.get_logger(__name__)
@@ -51,6 +56,10 @@ class LivePainter:
         self._ticked_at: float | None = None
         # When the newest frame was due; None: the next one is due now.
         self._paced_at: float | None = None
+        # What the sound has made of the running job's target.
+        self._sway = Sway("")
+        # The last revision that somebody asked for, and the newest that a frame was painted of.
+        self._asked_revision = self._shown_revision = 0
         # When it was last asked why the picture does not become what it should be.
         self._looked_at = float("-inf")
 
@@ -104,28 +113,75 @@ class LivePainter:
         if self.lane.stop_reason is not None and not self._take_over():
             return
         job, order = self._target()
-        async with self.easel.client.paint(order, self._next_revision(job)) as painting:
+        painted = self._swayed(job, order)
+        async with self.easel.client.paint(painted, self._next_revision(job)) as painting:
+            self._asked_revision = self._revision
             while True:
                 if painting.is_ended:
                     await painting.next_event()
                 if self.lane.stop_reason is not None and not self._take_over():
                     return
-                order = self._retarget(painting, order)
+                order, painted = self._retarget(painting, order, painted)
                 if await self._is_due_on(painting):
                     if not await self._paint_frame(painting):
                         return
                     self.lane.yield_to_waiting()
 
-    def _retarget(self, painting: LivePainting, painted: PictureOrder) -> PictureOrder:
-        """Have the running job's order painted, if it is not the one that is painted."""
+    def _retarget(
+        self, painting: LivePainting, asked: PictureOrder, painted: PictureOrder
+    ) -> tuple[PictureOrder, PictureOrder]:
+        """Have the running job's order painted as the sound moves it, if that is not what is painted.
+
+        Args:
+            painting: What is told.
+            asked: The order that is painted.
+            painted: The same, as the sound has moved it.
+
+        Returns:
+            Both as they are now.
+        """
         job, order = self._target()
         is_new_job = job.id != self._jobs[self._revision]
-        if is_new_job or order != painted:
+        swayed = self._swayed(job, order)
+        if is_new_job or order != asked:
             # A new size or format takes effect at once, only a new job changes slowly.
             transition_s = job.transition_s if is_new_job else 0.0
-            painting.retarget(order, self._next_revision(job), self._time_s, transition_s)
+            painting.retarget(swayed, self._next_revision(job), self._time_s, transition_s)
+            self._asked_revision = self._revision
+            self._sway.settle(self._time_s + transition_s)
             self._paced_at = None
-        return order
+            return order, swayed
+        if swayed == painted or not self._may_sway():
+            return order, painted
+        transition_s = self._sway.begin(self.easel.clock(), self._time_s, self._modulation.speed)
+        painting.retarget(swayed, self._next_revision(job), self._time_s, transition_s)
+        return order, swayed
+
+    @property
+    def _modulation(self) -> Modulation:
+        """What the sound does to the canvas now."""
+        assert self.easel.canvas is not None
+        return self.easel.canvas.modulation
+
+    def _swayed(self, job: Job, order: PictureOrder) -> PictureOrder:
+        """Return a job's order as the sound moves it."""
+        if self._sway.job != job.id:
+            self._sway = Sway(job.id)
+        return self._sway.moved(order, self._modulation)
+
+    def _may_sway(self) -> bool:
+        """Tell whether the target may be moved by sound now.
+
+        What somebody asked for must be what is painted already: until then it may still be refused, or wait
+        for its model while the frames of the job before come, which only so many revisions are kept for.
+        Where time stands still no change would ever be over.
+        """
+        is_painted = self._shown_revision >= self._asked_revision
+        return (
+            is_painted
+            and self._modulation.speed > 0.0
+            and self._sway.is_due(self.easel.clock(), self._time_s)
+        )
 
     def _take_over(self) -> bool:
         """End the running job and begin the next if that is live, too; tell whether it is."""
@@ -180,7 +236,9 @@ class LivePainter:
             return False
         now_s = self.easel.clock()
         if self._ticked_at is not None:
-            self._time_s += now_s - self._ticked_at
+            elapsed_s, modulation = now_s - self._ticked_at, self._modulation
+            self._time_s += elapsed_s * modulation.speed
+            self._sway.drift_on(modulation, elapsed_s)
         # Time stands still while nobody watches: the picture goes on where it stopped.
         self._ticked_at = now_s
         # A frame that is a little late does not shift the next one; a lost second is not made up for.
@@ -201,6 +259,7 @@ class LivePainter:
         if frame is None:
             return False
         self.easel.set_inference_lost(False)
+        self._shown_revision = frame.revision
         # What was shown meanwhile, such as an image that was pushed, is newer than this.
         if canvas.published.total == published and (self.lane.stop_reason is None or self._is_live_next()):
             self.easel.show(self._jobs.get(frame.revision), frame.picture, final=False)

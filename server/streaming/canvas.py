@@ -12,24 +12,25 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from dataclasses import asdict, replace
+from typing import Any
 
 from server.errors import ServerFullError
-from server.sound.mapping import DEFAULT_AUDIO, Audio
+from server.sound.hearing import Hearing
+from server.sound.mapping import Modulation
 from server.streaming.clock import Clock, now_ms
+from server.streaming.config import CanvasConfig
 from server.streaming.delivery.held import HeldPayloads
 from server.streaming.delivery.rounds import Rounds
 from server.streaming.delivery.subscriber import Subscriber
 from server.streaming.demand import Demand
 from server.streaming.frame import EncodedImage, Exhibit, Frame
 from server.streaming.images import encoders
-from server.streaming.processing import IDENTITY, Processing
+from server.streaming.processing import Treatment
 from server.streaming.rates import Pace, Rate
 from server.streaming.tiers.renditions import Renditions
 from server.streaming.tiers.snapshots import Snapshots
 from server.streaming.tiers.tier import ORIGINAL, Tier
-from server.streaming.transition import CUT, Transition
 from server.streaming.wire import CloseCode, Form
 
 
@@ -40,44 +41,8 @@ KEEP_ALIVE_S = 10.0
 MAX_FPS = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class CanvasConfig:
-    """What can be changed of a canvas at run time."""
-
-    width: int = 512  # pixels, of what is painted for it
-    height: int = 512  # pixels
-    fps: float = 4.0  # 0.1 to 60
-    format: str = "jpeg"  # what the inference service encodes frames as
-    quality: int = 90  # 1 to 100
-    paused: bool = False  # nothing is painted
-    blank: bool = False  # screens are black
-    # How long after its publication every screen shows a frame, milliseconds; None: as soon as it can.
-    present_delay_ms: int | None = None
-    transition: Transition = CUT
-    processing: Processing = IDENTITY
-    audio: Audio = DEFAULT_AUDIO
-
-
-class FrameSink(Protocol):
-    """The way of a finished picture to a canvas, wherever that canvas is.
-
-    Implemented by `Canvas` here; another implementation may hand pictures to servers elsewhere.
-    """
-
-    def publish(
-        self,
-        image: EncodedImage,
-        *,
-        timestamp_ms: float,
-        job: str | None = None,
-        final: bool = False,
-        present_at_ms: float | None = None,
-    ) -> Frame:
-        """Make an image the newest frame."""
-
-
 class Canvas:
-    """A named stream of frames. Implements `FrameSink`.
+    """A named stream of frames. Implements `server.streaming.sink.FrameSink`.
 
     Attributes:
         epoch: This incarnation: sequences of different epochs are not comparable.
@@ -86,6 +51,7 @@ class Canvas:
         is_temporary: Named by a screen only; vanishes some time after its last subscriber.
         dropped: Pictures that came while the canvas was blank and were not published.
         unchanged: Frames that were not offered, because every screen shows their picture already.
+        hearing: The sound at it.
         tiers: What its frames may be encoded as.
         rounds: The line in which those who write to its subscribers take their turns.
         held: What they could only write half of.
@@ -119,6 +85,7 @@ class Canvas:
         # An empty one is false.
         self.rounds = Rounds() if rounds is None else rounds
         self.held = HeldPayloads() if held is None else held
+        self.hearing = Hearing(clock=clock)
         self.published = Rate()
         self.dropped = 0
         self.unchanged = 0
@@ -128,11 +95,13 @@ class Canvas:
         self.on_change: Callable[[], None] = lambda: None
         self._sequence = 0
         self._demand = Demand()
+        self._treatment = config.treatment()
         self._pace = Pace()
         self._offered_at = clock()
         self._gone = (0, 0, 0)  # replaced, skipped and hidden of the subscribers that have left
         self._held: Exhibit | None = None  # the newest picture while blank
         self._was_held_shown = False
+        self._black: EncodedImage | None = None  # what was shown when it was blanked last
         self._clock = clock
         if config.blank:
             self._blank()
@@ -151,6 +120,11 @@ class Canvas:
     def rests_at_s(self) -> float:
         """From when on the canvas rests if nothing new comes, monotonic seconds; infinite without a frame."""
         return self._pace.rests_at
+
+    @property
+    def modulation(self) -> Modulation:
+        """What the sound at it does to what is painted, at this moment."""
+        return self.hearing.modulation(self.config.audio)
 
     def is_resting(self, now_s: float) -> bool:
         """Tell whether the picture has not changed for longer than its source usually takes."""
@@ -186,14 +160,21 @@ class Canvas:
         return self._show(exhibit)
 
     def configure(self, **changes: Any) -> None:
-        """Change the configuration; blanking and unblanking show at once."""
-        was_blank = self.config.blank
+        """Change the configuration; blanking, unblanking and another processing show at once."""
+        was_blank, was_treated = self.config.blank, self._treatment
+        if "audio" in changes:
+            # What was heard until now counts as it was set until now.
+            self.hearing.modulation(self.config.audio)
         self.config = replace(self.config, **changes)
+        self._treatment = self.config.treatment()
         if self.config.blank and not was_blank:
             self._blank()
         elif was_blank and not self.config.blank and self._held:
             held, self._held = self._held, None
             self._show(held)
+        elif not self.config.blank and self._treatment != was_treated and (shown := self._shown()):
+            # The picture that stands there is made anew, at this moment.
+            self._show(Exhibit(shown.image, now_ms(), shown.job, shown.final))
         self.on_demand()
         self.on_change()
 
@@ -287,6 +268,7 @@ class Canvas:
             "dropped": self.dropped,
             "unchanged": self.unchanged,
             "drops": self.drops(),
+            "audio": self.hearing.counters(),
             "resting": self.is_resting(now_s),
             **self.renditions.counters(),
             # What a link could carry beyond what any source paints says nothing.
@@ -302,11 +284,12 @@ class Canvas:
     def _show(self, exhibit: Exhibit) -> Frame:
         now_s = self._clock()
         self.published.count(now_s)
-        is_unchanged = exhibit.is_shown_by(self.newest)
+        treatment = self._treatment_now()
+        is_unchanged = exhibit.is_shown_by(self.newest, treatment)
         if is_unchanged and self.newest:
             # One object for the same picture, so that it is kept, and encoded, only once.
             exhibit = replace(exhibit, image=self.newest.image)
-        self.newest = frame = self._frame(exhibit)
+        self.newest = frame = self._frame(exhibit, treatment)
         if is_unchanged and now_s - self._offered_at < KEEP_ALIVE_S:
             self.unchanged += 1
             return frame
@@ -317,7 +300,15 @@ class Canvas:
             subscriber.mailbox.offer(frame)
         return frame
 
-    def _frame(self, exhibit: Exhibit) -> Frame:
+    def _treatment_now(self) -> Treatment | None:
+        """Return what is done to a picture that is published at this moment."""
+        if self.config.blank:
+            # What is shown then is black, and stays it.
+            return None
+        palette = self.modulation.palette
+        return self.config.treatment(palette) if palette else self._treatment
+
+    def _frame(self, exhibit: Exhibit, treatment: Treatment | None) -> Frame:
         """Make the next frame out of what is to be shown."""
         self._sequence += 1
         published_ms = now_ms()
@@ -335,12 +326,18 @@ class Canvas:
             job=exhibit.job,
             final=exhibit.final,
             present_at_ms=present_at_ms,
+            treatment=treatment,
         )
 
     def _blank(self) -> None:
-        if (shown := self.newest) is not None:
+        if (shown := self._shown()) is not None:
             self._held = Exhibit(shown.image, shown.timestamp_ms, shown.job, shown.final)
             self._was_held_shown = True
         # Small, since every screen stretches it anyway: black has no detail.
-        black = encoders.black(self.config.width // 8, self.config.height // 8)
-        self._show(Exhibit(black, now_ms(), final=True))
+        self._black = encoders.black(self.config.width // 8, self.config.height // 8)
+        self._show(Exhibit(self._black, now_ms(), final=True))
+
+    def _shown(self) -> Frame | None:
+        """Return the newest frame, unless it shows nothing but the black of a canvas that is blank or was."""
+        newest = self.newest
+        return None if newest is None or newest.image is self._black else newest

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
+
+from server.streaming.processing import Treatment
 
 
 FORMATS = ("jpeg", "webp", "png")
 """What frames may be encoded as, best supported first."""
 
 MEDIA_TYPES = {"jpeg": "image/jpeg", "webp": "image/webp", "png": "image/png"}
+
+
+class Shape(Protocol):
+    """What screens, and whoever chooses for them, must know of a picture."""
+
+    @property
+    def format(self) -> str:
+        """One of `FORMATS`."""
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +43,11 @@ class EncodedImage:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One published image of a canvas, the same for every subscriber."""
+    """One published image of a canvas, the same for every subscriber.
+
+    Its image is the one that came from the source, whatever is done to it before it is shown: what is
+    painted from the current picture must not be processed again and again.
+    """
 
     canvas: str
     sequence: int  # +1 per published frame within an epoch
@@ -36,6 +59,13 @@ class Frame:
     final: bool = False  # no other picture follows by itself
     present_at_ms: float | None = None  # when every screen shows it, Unix; None: as soon as it can
     stages: Mapping[str, float] = field(default_factory=dict)  # when each was over: name to Unix ms
+    treatment: Treatment | None = None  # what is done to the image; None: it is shown as it is
+
+    @property
+    def shape(self) -> Shape:
+        """What the image comes out as where it is shown in full."""
+        image, treatment = self.image, self.treatment
+        return image if treatment is None else treatment.shown_as(image.width, image.height)
 
     def __post_init__(self) -> None:
         """See to it that the stages hold those that every subscriber shares."""
@@ -60,9 +90,11 @@ class Exhibit:
     final: bool = False
     present_at_ms: float | None = None
 
-    def is_shown_by(self, frame: Frame | None) -> bool:
-        """Whether a screen that shows this frame shows nothing else than this picture."""
+    def is_shown_by(self, frame: Frame | None, treatment: Treatment | None = None) -> bool:
+        """Whether a screen that shows this frame shows nothing else than this picture, so treated."""
         if frame is None or (frame.job, frame.final) != (self.job, self.final):
+            return False
+        if frame.treatment != treatment:
             return False
         image, shown = self.image, frame.image
         if (image.format, image.width, image.height) != (shown.format, shown.width, shown.height):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,20 @@ class Crop:
     y: float = 0.0  # of its upper edge
     width: float = 1.0  # above 0; x + width is at most 1
     height: float = 1.0
+
+    def box(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Return the left, upper, right and lower edge in pixels of a picture of this size.
+
+        At least one pixel is kept, however small the share.
+        """
+        left, right = _span(self.x, self.width, width)
+        upper, lower = _span(self.y, self.height, height)
+        return left, upper, right, lower
+
+
+def _span(start: float, share: float, side_px: int) -> tuple[int, int]:
+    first = min(round(start * side_px), side_px - 1)
+    return first, min(max(round((start + share) * side_px), first + 1), side_px)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +55,53 @@ class Processing:
 
     @property
     def is_identity(self) -> bool:
-        """Whether pictures stay as they are."""
-        return self == IDENTITY
+        """Whether pictures stay as they are; keeping all of one is no crop, nothing of a colour no tint."""
+        crop = None if self.crop == Crop() else self.crop
+        tint = self.tint if self.tint is not None and self.tint.amount > 0.0 else None
+        return replace(self, crop=crop, tint=tint) == IDENTITY
+
+    def size_of(self, width: int, height: int) -> tuple[int, int]:
+        """Return the size in pixels that a picture of this size comes out in."""
+        if self.crop is not None:
+            left, upper, right, lower = self.crop.box(width, height)
+            width, height = right - left, lower - upper
+        return (height, width) if self.rotate in (90, 270) else (width, height)
+
+    def turned(self, hue: float) -> Processing:
+        """Return the same with every hue turned further: by whole degrees, less is not seen.
+
+        Args:
+            hue: Degrees.
+        """
+        degrees = round(hue)
+        return replace(self, hue=(self.hue + degrees + 180.0) % 360.0 - 180.0) if degrees else self
 
 
 IDENTITY = Processing()
 MIRRORS = ("none", "horizontal", "vertical", "both")
+
+
+class ShownAs(NamedTuple):
+    """What a picture comes out as."""
+
+    format: str
+    width: int  # pixels
+    height: int  # pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What becomes of a picture that is not shown as it came: it is processed, and encoded anew."""
+
+    processing: Processing
+    format: str  # what it is encoded as in full
+    quality: int  # 1 to 100
+
+    @property
+    def kind(self) -> Treatment:
+        """The same for all treatments whose pictures weigh and take about the same: hues do neither."""
+        return replace(self, processing=replace(self.processing, hue=0.0))
+
+    def shown_as(self, width: int, height: int) -> ShownAs:
+        """Return what a picture of this size comes out as, in full."""
+        return ShownAs(self.format, *self.processing.size_of(width, height))

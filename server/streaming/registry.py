@@ -9,8 +9,9 @@ from concurrent.futures import Executor
 from typing import Any
 
 from server.errors import ConflictError, InvalidError, ServerFullError, UnknownCanvasError
-from server.streaming.canvas import Canvas, CanvasConfig
+from server.streaming.canvas import Canvas
 from server.streaming.clock import Clock
+from server.streaming.config import CanvasConfig
 from server.streaming.delivery.held import HeldPayloads
 from server.streaming.delivery.rounds import Rounds
 from server.streaming.tiers.snapshots import Snapshots

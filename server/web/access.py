@@ -17,6 +17,7 @@ from aiohttp import web
 
 from server.errors import ForbiddenError, UnauthorizedError
 from server.settings import Settings
+from server.web.guesses import Guesses
 
 
 COOKIE = "psyche_login"
@@ -24,6 +25,8 @@ COOKIE_S = 30 * 24 * 3600
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# What changes nothing but the cookie of who calls it.
+_FREE = frozenset({"/login", "/logout"})
 # GET routes that change something: the customer's test addresses, and pictures coming in.
 _CHANGING_GETS = re.compile(
     r"/test-stream/.*|/test-inference.*|/canvases/.*/ingest",
@@ -33,9 +36,14 @@ _CHANGING_GETS = re.compile(
 
 
 class Access:
-    """Judges requests by the settings. Pure: it reads headers and answers or raises."""
+    """Judges requests by the settings. Pure: it reads headers and answers or raises.
+
+    Attributes:
+        guesses: The wrong tokens that were shown to log in.
+    """
 
     def __init__(self, settings: Settings) -> None:
+        self.guesses = Guesses()
         self._token = settings.token.get_secret_value() if settings.token else None
         own = {f"[{settings.host}]" if ":" in settings.host else settings.host}
         self._hosts = {host.lower() for host in (*_LOOPBACK, *own, *settings.allowed_hosts)}
@@ -66,7 +74,7 @@ class Access:
             "same-site",
         ):
             raise ForbiddenError("a page of another site may not call this address")
-        if request.path != "/login":
+        if request.path not in _FREE:
             self.check_token(request)
 
     def check_host(self, request: web.BaseRequest) -> None:

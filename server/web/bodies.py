@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any, TypeVar, get_args
 
 import pydantic
 from aiohttp import web
@@ -97,7 +98,23 @@ def parse(model: type[Model], body: dict[str, Any]) -> Model:
         field = ".".join(str(part) for part in error["loc"]) or "body"
         message = str(error["msg"]).removeprefix("Value error, ")
         if error["type"] == "extra_forbidden":
-            known = ", ".join(model.model_fields)
+            known = ", ".join(_model_at(model, error["loc"][:-1]).model_fields)
             raise InvalidError(f"{field} is not known here; accepted are {known}", field=field) from exc
         got = "" if error["type"] == "missing" else f", got {shown(error['input'])}"
         raise InvalidError(f"{field}: {message[:1].lower()}{message[1:]}{got}", field=field) from exc
+
+
+def _model_at(model: type[pydantic.BaseModel], place: Sequence[int | str]) -> type[pydantic.BaseModel]:
+    """Return the model of an object within a body, by the names and numbers that lead to it."""
+    for part in place:
+        field = model.model_fields.get(part) if isinstance(part, str) else None
+        if field is not None:
+            model = _model_in(field.annotation) or model
+    return model
+
+
+def _model_in(annotation: Any) -> type[pydantic.BaseModel] | None:
+    """Return the model that a type speaks of, such as `Model | None` or `list[Model]`."""
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)

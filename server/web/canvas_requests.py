@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from server.sound.mapping import DEFAULT_AUDIO, PARAMETERS, Audio, Mapping
-from server.streaming.canvas import CanvasConfig
+from server.streaming.config import CanvasConfig
 from server.streaming.processing import IDENTITY, Crop, Processing, Tint
 from server.streaming.transition import CUT, MAX_TRANSITION_S, Transition
 from server.web.requests import Body, Fps, Number, Side, Slug
@@ -17,20 +17,27 @@ from server.web.requests import Body, Fps, Number, Side, Slug
 MAX_MAPPINGS = 16
 MAX_SMOOTHING_S = 10.0
 
+
+def _quarter_turns(value: int) -> int:
+    if value not in (0, 90, 180, 270):
+        raise ValueError("must be 0, 90, 180 or 270")
+    return value
+
+
 Share = Annotated[float, Number, Field(ge=0, le=1)]
 Factor = Annotated[float, Number, Field(ge=0, le=4)]
 Color = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 
 class TransitionBody(Body):
-    """`transition` of a canvas; what is left out stays as it is."""
+    """`transition` of a canvas; what is left out stays as it is, null is what a new canvas has."""
 
     kind: Literal["cut", "cross-fade", "dissolve", "wipe"] | None = None
     duration_s: Annotated[float, Number, Field(ge=0, le=MAX_TRANSITION_S)] | None = None
 
     def apply(self, current: Transition) -> Transition:
         """Return the transition with these changes."""
-        return replace(current, **self.model_dump(exclude_none=True))
+        return replace(current, **_changes(self, CUT))
 
 
 class CropBody(Body):
@@ -38,15 +45,18 @@ class CropBody(Body):
 
     x: Share = 0.0
     y: Share = 0.0
-    width: Annotated[float, Number, Field(gt=0, le=1)] = 1.0
-    height: Annotated[float, Number, Field(gt=0, le=1)] = 1.0
+    # Judged also where it is left out: what begins in the middle is not as wide as the picture.
+    width: Annotated[float, Number, Field(gt=0, le=1, validate_default=True)] = 1.0
+    height: Annotated[float, Number, Field(gt=0, le=1, validate_default=True)] = 1.0
 
-    @model_validator(mode="after")
-    def _lies_within(self) -> Self:
+    @field_validator("width", "height")
+    @classmethod
+    def _lies_within(cls, value: float, info: ValidationInfo) -> float:
+        start = "x" if info.field_name == "width" else "y"
         # Shares such as 0.1 + 0.9 are a hair off in binary.
-        if self.x + self.width > 1.000001 or self.y + self.height > 1.000001:
-            raise ValueError("x + width and y + height must be at most 1")
-        return self
+        if info.data.get(start, 0.0) + value > 1.000001:
+            raise ValueError(f"{start} + {info.field_name} must be at most 1")
+        return value
 
 
 class TintBody(Body):
@@ -60,7 +70,7 @@ class ProcessingBody(Body):
     """`processing` of a canvas; what is left out stays as it is, null takes a part away again."""
 
     crop: CropBody | None = None
-    rotate: Literal[0, 90, 180, 270] | None = None
+    rotate: Annotated[int, Number, AfterValidator(_quarter_turns)] | None = None
     mirror: Literal["none", "horizontal", "vertical", "both"] | None = None
     brightness: Factor | None = None
     contrast: Factor | None = None
@@ -72,10 +82,7 @@ class ProcessingBody(Body):
 
     def apply(self, current: Processing) -> Processing:
         """Return the processing with these changes."""
-        changes: dict[str, Any] = {}
-        for name in self.model_fields_set:
-            value = getattr(self, name)
-            changes[name] = getattr(IDENTITY, name) if value is None else value
+        changes = _changes(self, IDENTITY)
         if self.crop is not None:
             changes["crop"] = Crop(**self.crop.model_dump())
         if self.tint is not None:
@@ -92,30 +99,39 @@ class MappingBody(Body):
     high: Annotated[float, Number]
     smoothing_s: Annotated[float, Number, Field(ge=0, le=MAX_SMOOTHING_S)] = 0.2
 
-    @model_validator(mode="after")
-    def _is_in_range(self) -> Self:
-        least, greatest, _ = PARAMETERS[self.parameter]
-        for name in ("low", "high"):
-            if not least <= getattr(self, name) <= greatest:
-                raise ValueError(f"{name} of {self.parameter} must be from {least:g} to {greatest:g}")
-        return self
+    @field_validator("low", "high")
+    @classmethod
+    def _is_in_range(cls, value: float, info: ValidationInfo) -> float:
+        # A parameter that is wrong itself is told.
+        parameter = info.data.get("parameter")
+        if parameter is not None:
+            least, greatest, _ = PARAMETERS[parameter]
+            if not least <= value <= greatest:
+                raise ValueError(f"of {parameter} must be from {least:g} to {greatest:g}")
+        return value
 
 
 class AudioBody(Body):
-    """`audio` of a canvas; what is left out stays as it is, mappings are replaced as a whole."""
+    """`audio` of a canvas; what is left out stays as it is, null is what a new canvas has.
+
+    Mappings are replaced as a whole.
+    """
 
     enabled: bool | None = None
     mappings: list[MappingBody] | None = Field(None, max_length=MAX_MAPPINGS)
 
     def apply(self, current: Audio) -> Audio:
         """Return the setting with these changes."""
-        mappings = self.mappings
-        return Audio(
-            enabled=current.enabled if self.enabled is None else self.enabled,
-            mappings=current.mappings
-            if mappings is None
-            else tuple(Mapping(**mapping.model_dump()) for mapping in mappings),
-        )
+        changes = _changes(self, DEFAULT_AUDIO)
+        if self.mappings is not None:
+            changes["mappings"] = tuple(Mapping(**mapping.model_dump()) for mapping in self.mappings)
+        return replace(current, **changes)
+
+
+def _changes(body: Body, default: object) -> dict[str, Any]:
+    """Return the fields that a body names; null is the default's."""
+    named = {name: getattr(body, name) for name in body.model_fields_set}
+    return {name: getattr(default, name) if value is None else value for name, value in named.items()}
 
 
 class CanvasPatch(Body):

@@ -138,7 +138,9 @@ async def start_prompts(
 
 
 def _source(parts: Parts, source: str, slug: str | None) -> bytes | None:
-    """Return the image that a prompt starts from.
+    """Return the image that a prompt starts from: the current one as it was painted or pushed.
+
+    What its canvas does to pictures is not in it: the next one would be tinted twice, and so on.
 
     Raises:
         InvalidError: If there is no such image.

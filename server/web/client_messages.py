@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from server.errors import ProtocolError
+from server.sound.hearing import Features
+from server.sound.mapping import FEATURES
 from server.streaming import wire
 from server.streaming.canvas import Canvas
 from server.streaming.clock import now_ms
@@ -22,6 +24,8 @@ MAX_RTT_MS = 86_400_000.0
 LEAST_FPS = 0.01
 # How long a browser may say that it kept a frame, seconds: nothing that it does takes longer.
 MAX_HELD_S = 1.0
+# Of music, beats per minute.
+MIN_TEMPO_BPM, MAX_TEMPO_BPM = 20.0, 300.0
 _ACK_FIELDS = {
     "type",
     "sequence",
@@ -35,6 +39,7 @@ _ACK_FIELDS = {
 _FIELDS = {
     "ready": {"type", "viewport", "formats", "max_fps", "visible"},
     "time": {"type", "client_sent_ms"},
+    "audio": {"type", *FEATURES, "tempo_bpm"},
 }
 
 
@@ -66,6 +71,8 @@ def handle_message(canvas: Canvas, subscriber: Subscriber, data: bytes | str, no
             if sent_ms is None:
                 raise ProtocolError("time.client_sent_ms is missing", field="client_sent_ms")
             _answer(subscriber, {"type": "time", "client_sent_ms": sent_ms, "server_time_ms": now_ms()})
+        case "audio":
+            _hear(canvas, subscriber, message, now_s)
         case _:
             subscriber.ignored += 1
             return
@@ -163,6 +170,18 @@ def _ready(canvas: Canvas, subscriber: Subscriber, message: Mapping[str, Any]) -
     viewport = viewport or subscriber.viewport
     subscriber.show(is_shown=visible, viewport=viewport, max_fps=max_fps, formats=formats)
     canvas.demand_changed(subscriber)
+
+
+def _hear(canvas: Canvas, subscriber: Subscriber, message: Mapping[str, Any], now_s: float) -> None:
+    """Take what a screen tells of sound; all fields are judged, be it listened to or not."""
+    heard = [wire.number_field(message, name, low=0, high=1) or 0.0 for name in FEATURES]
+    wire.number_field(message, "tempo_bpm", low=MIN_TEMPO_BPM, high=MAX_TEMPO_BPM)
+    microphone = subscriber.microphone
+    if microphone.may_speak(now_s):
+        microphone.note(is_heard=canvas.hearing.hear(subscriber.number, Features(*heard)))
+    else:
+        canvas.hearing.ignored += 1
+        microphone.note(is_heard=False)
 
 
 def _viewport(value: Any) -> tuple[int, int] | None:

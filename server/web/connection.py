@@ -17,6 +17,7 @@ from aiohttp import WSMessage, WSMsgType, web
 from aiohttp.abc import AbstractStreamWriter
 
 from server.errors import ProtocolError
+from server.sound import microphone
 from server.streaming import wire
 from server.streaming.canvas import Canvas
 from server.streaming.clock import now_ms
@@ -67,6 +68,7 @@ class Connection:
         self.canvas = canvas
         self.subscriber = subscriber
         self.deadline_s = parts.settings.send_deadline_s
+        subscriber.microphone.is_allowed = parts.access.is_authorised(request)
         self._payload_writer = payload_writer
         self._transport = request.transport
         self._is_bounded_by_socket = True
@@ -229,6 +231,9 @@ class Connection:
             "limits": {
                 "message_bytes": wire.MAX_CLIENT_MESSAGE_BYTES,
                 "send_deadline_s": self.deadline_s,
+                "audio_per_s": microphone.PER_S,
             },
-            "features": list(FEATURES),
+            # Where a token is set, sound is taken from who has shown it.
+            "features": [*FEATURES, *(["audio"] if self.subscriber.microphone.is_allowed else [])],
+            "subscriber": self.subscriber.number,
         }

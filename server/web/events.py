@@ -12,19 +12,25 @@ from server.errors import ProtocolError
 from server.generation.events import Event, Listener, ListenerTooSlow
 from server.generation.job import Job, State
 from server.streaming.clock import iso_utc
-from server.streaming.wire import MAX_CLIENT_MESSAGE_BYTES, CloseCode, Form, parse_client_message
+from server.streaming.wire import MAX_CLIENT_MESSAGE_BYTES, CloseCode, Form, parse_client_message, shown
 from server.web.endings import close, cut_off_after
 from server.web.keys import PARTS, Parts
 
 
 MAX_SESSIONS = 100
 MAX_ID_CHARS = 100
+MAX_EVENTS = 10
+# What a listener may choose among: the list of canvases; jobs in the words of the first programs; jobs as
+# the HTTP routes tell them.
+EVENTS = ("canvases", "generation", "jobs")
+_DEFAULT = frozenset({"canvases", "generation"})
 
 
 class _Interest:
-    """Which sessions a listener wants to hear of: all, until it names one."""
+    """What a listener wants to hear of: canvases and all sessions, until it says otherwise."""
 
     def __init__(self) -> None:
+        self.events = _DEFAULT
         self._sessions: set[str] | None = None
 
     def add(self, session: str | None) -> None:
@@ -38,7 +44,11 @@ class _Interest:
 
     def covers(self, event: Event) -> bool:
         """Tell whether an event is wanted."""
-        return event.job is None or self._sessions is None or event.job.session in self._sessions
+        if event.job is None:
+            return "canvases" in self.events
+        # The first programs know nothing of places in a queue.
+        is_wanted = "jobs" in self.events or ("generation" in self.events and not event.is_move)
+        return is_wanted and (self._sessions is None or event.job.session in self._sessions)
 
 
 async def events_socket(request: web.Request) -> web.WebSocketResponse:
@@ -47,7 +57,7 @@ async def events_socket(request: web.Request) -> web.WebSocketResponse:
     ws = web.WebSocketResponse(compress=False, max_msg_size=MAX_CLIENT_MESSAGE_BYTES, heartbeat=30.0)
     await ws.prepare(request)
     interest = _Interest()
-    with parts.bus.listen() as listener:
+    with parts.bus.listen(interest.covers) as listener:
         # A newcomer learns what is there.
         listener.tell(Event())
         async with asyncio.TaskGroup() as tasks:
@@ -56,7 +66,7 @@ async def events_socket(request: web.Request) -> web.WebSocketResponse:
                 tasks.create_task(_close_at_stop(request, ws), name="stopper:events"),
             ]
             try:
-                await _read(request, ws, interest)
+                await _read(request, ws, listener, interest)
             finally:
                 for writer in writers:
                     writer.cancel()
@@ -75,8 +85,8 @@ async def _write(
     try:
         while True:
             event = await listener.next()
-            if interest.covers(event):
-                message = _job_message(event.job) if event.job else _canvases_message(parts)
+            # Asked again: it may have narrowed since it was told.
+            for message in _messages(parts, interest, event) if interest.covers(event) else ():
                 with cut_off_after(request, parts.settings.send_deadline_s):
                     await ws.send_json(message)
     except ListenerTooSlow:
@@ -86,17 +96,22 @@ async def _write(
         return
 
 
-async def _read(request: web.Request, ws: web.WebSocketResponse, interest: _Interest) -> None:
+async def _read(
+    request: web.Request, ws: web.WebSocketResponse, listener: Listener, interest: _Interest
+) -> None:
     parts = request.app[PARTS]
     async for message in ws:
         if message.type is not WSMsgType.TEXT:
             break
+        had = interest.events
         try:
             answer = _answer(parts, interest, message.data)
         except ProtocolError as exc:
             parts.counters.protocol_errors += 1
             await close(request, ws, exc.close_code, str(exc))
             return
+        if "canvases" in interest.events - had:
+            listener.tell(Event())
         with contextlib.suppress(ConnectionError):
             # The next `receive` tells that the peer is gone.
             for told in answer:
@@ -117,13 +132,42 @@ def _answer(parts: Parts, interest: _Interest, data: str) -> list[dict[str, Any]
     if message["type"] != "subscribe":
         parts.counters.ignored_messages += 1
         return []
+    events = _events(message.get("events"))
     session = message.get("session_id")
     if session is not None and not (isinstance(session, str) and len(session) <= MAX_ID_CHARS):
         raise ProtocolError("subscribe.session_id must be a string", field="session_id")
     interest.add(session)
+    if events is not None:
+        interest.events = events
     # The job may have gone on between its start and this: tell how it stands now.
     jobs = [job for job in parts.desk.store.newest_first() if job.session == session] if session else []
-    return [_job_message(job) for job in reversed(jobs)]
+    return [told for job in reversed(jobs) for told in _messages(parts, interest, Event(job))]
+
+
+def _events(value: Any) -> frozenset[str] | None:
+    """Read what a listener chooses to be told; None where it chooses nothing anew."""
+    if value is None:
+        return None
+    is_list = isinstance(value, list) and len(value) <= MAX_EVENTS
+    if not is_list or not all(isinstance(name, str) and name in EVENTS for name in value):
+        raise ProtocolError(
+            f"subscribe.events must be a list of at most {MAX_EVENTS} of {', '.join(EVENTS)}, "
+            f"got {shown(value)}",
+            field="events",
+        )
+    return frozenset(value)
+
+
+def _messages(parts: Parts, interest: _Interest, event: Event) -> list[dict[str, Any]]:
+    """Tell an event in the words that a listener has chosen; a job as it stands now."""
+    if event.job is None:
+        return [_canvases_message(parts)]
+    messages = []
+    if "generation" in interest.events and not event.is_move:
+        messages.append(_job_message(event.job))
+    if "jobs" in interest.events:
+        messages.append({"type": "job", "job": parts.desk.describe(event.job)})
+    return messages
 
 
 def _canvases_message(parts: Parts) -> dict[str, Any]:

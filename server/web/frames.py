@@ -23,7 +23,7 @@ routes = web.RouteTableDef()
 
 @routes.post("/canvases/{slug}/frames")
 async def post_frame(request: web.Request) -> web.Response:
-    """Show this image: 201. It passes through to the screens as it is."""
+    """Show this image: 201. It passes through to the screens as it is, but for the canvas's processing."""
     parts = request.app[PARTS]
     slug = check_slug(request.match_info["slug"])
     present_at_ms = _present_at(request)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from server.errors import InvalidError, PsycheError
 from server.generation.feed import Feed
@@ -64,7 +64,8 @@ async def ingest(request: web.Request) -> web.StreamResponse:
     """Show what a source pushes, for as long as it is there and nothing else takes the canvas."""
     parts = request.app[PARTS]
     slug = check_slug(request.match_info["slug"])
-    ws = web.WebSocketResponse(
+    ws = _Socket(
+        request,
         compress=False,
         # aiohttp refuses what reaches this.
         max_msg_size=MAX_IMAGE_BYTES + 1,
@@ -93,6 +94,22 @@ async def ingest(request: web.Request) -> web.StreamResponse:
         if job.state is State.QUEUED:
             parts.desk.cancel(job, "disconnected")
     return ws
+
+
+class _Socket(web.WebSocketResponse):
+    """Says why before aiohttp closes by itself, as it does where a message is too big."""
+
+    def __init__(self, request: web.Request, **options: Any) -> None:
+        super().__init__(**options)
+        self._request = request
+
+    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
+        if code == CloseCode.TOO_BIG and not self.closed:
+            reason = f"a message is over the limit of {MAX_IMAGE_BYTES} bytes"
+            bye = {"type": "bye", "reason": reason, "reconnect": False}
+            with contextlib.suppress(ConnectionError), cut_off_after(self._request, CLOSE_S):
+                await self.send_str(json.dumps(bye))
+        return await super().close(code=code, message=message, drain=drain)
 
 
 class Answers:

@@ -8,16 +8,24 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from server.errors import PsycheError, UnauthorizedError
+from server.errors import PsycheError, TooManyError, UnauthorizedError
 from server.web.keys import PARTS
 
 
 log = structlog.get_logger(__name__)
 
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+    "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; "
+    "img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self' ws: wss:; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 )
+# A page may listen, stay awake and fill the screen; what it embeds may not, and nothing else is used.
+PERMISSIONS_POLICY = (
+    "microphone=(self), screen-wake-lock=(self), fullscreen=(self), "
+    "camera=(), geolocation=(), display-capture=(), payment=(), usb=(), midi=()"
+)
+# A worker is bound by the policy of its own script's answer.
+_POLICED = frozenset({"text/html", "text/javascript", "application/javascript"})
 # What aiohttp itself answers, in the words of our errors.
 _CODES = {400: "invalid", 404: "not_found", 405: "method_not_allowed", 413: "too_big", 503: "unavailable"}
 
@@ -34,6 +42,8 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = error(exc.status, exc.code, str(exc), field)
         if isinstance(exc, UnauthorizedError):
             response.headers["WWW-Authenticate"] = "Bearer"
+        if isinstance(exc, TooManyError):
+            response.headers["Retry-After"] = str(exc.retry_after_s)
     except web.HTTPException as exc:
         if exc.status < 400:
             raise
@@ -77,7 +87,9 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    if response.content_type == "text/html":
+    if response.content_type in _POLICED:
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    if response.content_type == "text/html":
+        response.headers["Permissions-Policy"] = PERMISSIONS_POLICY
     # Browsers ask whether a file has changed: after an upgrade no page runs with old modules.
     response.headers.setdefault("Cache-Control", "no-cache")

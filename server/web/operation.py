@@ -6,6 +6,7 @@ import asyncio
 import json
 import platform
 import time
+from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -13,14 +14,12 @@ from typing import Any
 
 from aiohttp import web
 
-from server.errors import InvalidError, UnauthorizedError
 from server.streaming.canvas import Canvas
 from server.streaming.clock import now_ms
 from server.streaming.images.encoders import JPEG_ENCODER
 from server.streaming.summary import summarise
-from server.web.access import COOKIE, COOKIE_S
-from server.web.bodies import read_json
 from server.web.keys import PARTS, Parts
+from server.web.queries import canvas_of, switch
 
 
 routes = web.RouteTableDef()
@@ -28,6 +27,10 @@ routes = web.RouteTableDef()
 PROBE_S = 1.0
 # Screens that are described before others have their turn on the event loop: each takes 0.2 ms.
 ROWS_IN_A_ROW = 2
+# Screens of a canvas whose ages are read where the rows are left out: a page that asks every two seconds
+# must not cost more with every screen.
+AGED_SCREENS = 32
+_UNKNOWN_AGE = {"age": {"p50": None, "p99": None}}
 
 
 def _version() -> str:
@@ -57,8 +60,15 @@ async def ready(request: web.Request) -> web.Response:
 
 @routes.get("/state")
 async def state(request: web.Request) -> web.Response:
-    """Tell everything: canvases with their traffic, the inference service, the process."""
-    text = await _written(await read_state(request.app[PARTS]))
+    """Tell everything: canvases with their traffic, the inference service, the process.
+
+    `?canvas=` tells of that canvas only, `?subscribers=0` leaves the rows of its screens out.
+    """
+    parts = request.app[PARTS]
+    lists_subscribers = switch(request, "subscribers", default=True)
+    canvas = canvas_of(request, parts.registry)
+    chosen = parts.registry if canvas is None else (canvas,)
+    text = await _written(await read_state(parts, chosen, lists_subscribers=lists_subscribers))
     return web.Response(text=text, content_type="application/json")
 
 
@@ -72,8 +82,16 @@ async def metrics(request: web.Request) -> web.Response:
     return web.Response(body=text, headers={"Content-Type": content_type})
 
 
-async def read_state(parts: Parts) -> dict[str, Any]:
-    """Read what there is to tell, letting frames pass in between."""
+async def read_state(
+    parts: Parts, chosen: Iterable[Canvas] | None = None, *, lists_subscribers: bool = True
+) -> dict[str, Any]:
+    """Read what there is to tell, letting frames pass in between.
+
+    Args:
+        parts: Of the application.
+        chosen: The canvases to tell of; None: all.
+        lists_subscribers: Whether each screen is told of, too.
+    """
     return {
         "version": VERSION,
         "python": platform.python_version(),
@@ -81,7 +99,9 @@ async def read_state(parts: Parts) -> dict[str, Any]:
         "started_ms": parts.started_ms,
         "jpeg_encoder": JPEG_ENCODER,
         "inference": await _inference(parts),
-        "canvases": await _canvases(parts),
+        "canvases": await _canvases(
+            parts, parts.registry if chosen is None else chosen, lists_subscribers=lists_subscribers
+        ),
         "limits": {
             "canvases": parts.registry.max_canvases,
             "subscribers_per_canvas": parts.registry.max_subscribers,
@@ -97,6 +117,9 @@ async def _written(state: dict[str, Any]) -> str:
     """Write the state as JSON in slices: a thousand screens are a megabyte, written in 10 ms."""
     canvases: list[str] = []
     for slug, canvas in state["canvases"].items():
+        if isinstance(canvas["subscribers"], int):
+            canvases.append(f"{json.dumps(slug)}: {json.dumps(canvas)}")
+            continue
         rows: list[str] = []
         for position, subscriber in enumerate(canvas["subscribers"]):
             if position % (16 * ROWS_IN_A_ROW) == 0:
@@ -108,26 +131,30 @@ async def _written(state: dict[str, Any]) -> str:
     return f'{others[:-1]}, "canvases": {{{", ".join(canvases)}}}}}'
 
 
-async def _canvases(parts: Parts) -> dict[str, Any]:
+async def _canvases(parts: Parts, chosen: Iterable[Canvas], *, lists_subscribers: bool) -> dict[str, Any]:
     """Read the canvases that are there, each when its turn comes: some may go meanwhile."""
     described: dict[str, Any] = {}
-    for canvas in parts.registry:
+    for canvas in tuple(chosen):
         if canvas in parts.registry:
-            described[canvas.slug] = await _canvas(parts, canvas)
+            described[canvas.slug] = await _canvas(parts, canvas, lists_subscribers=lists_subscribers)
     return described
 
 
-async def _canvas(parts: Parts, canvas: Canvas) -> dict[str, Any]:
+async def _canvas(parts: Parts, canvas: Canvas, *, lists_subscribers: bool) -> dict[str, Any]:
     """Read a canvas that is there now; what is told of it stands even if it goes while this waits."""
     # All that is looked up by its name comes before the first await.
     queue, ingest = _queue(parts, canvas.slug), _ingest(parts, canvas.slug)
     # A copy: screens come and go while this waits.
     subscribers = sorted(canvas.subscribers, key=lambda subscriber: subscriber.number)
+    # Where nobody looks at each of them, some tell how all fare.
+    stride = 1 if lists_subscribers else -(-len(subscribers) // AGED_SCREENS)
     rows: list[dict[str, Any]] = []
     for position, subscriber in enumerate(subscribers):
-        if position % ROWS_IN_A_ROW == 0:
+        is_aged = position % stride == 0
+        if is_aged and position // stride % ROWS_IN_A_ROW == 0:
             await asyncio.sleep(0)
-        rows.append({**subscriber.state(time.monotonic()), **subscriber.ages.state(now_ms())})
+        ages = subscriber.ages.state(now_ms()) if is_aged else _UNKNOWN_AGE
+        rows.append({**subscriber.state(time.monotonic()), **ages})
     return {
         **canvas.to_json(),
         **canvas.counters(lists_subscribers=False),
@@ -135,7 +162,7 @@ async def _canvas(parts: Parts, canvas: Canvas) -> dict[str, Any]:
         "ingest": ingest,
         "subscribers_connected": len(subscribers),
         "screens": summarise(rows),
-        "subscribers": rows,
+        **({"subscribers": rows} if lists_subscribers else {}),
     }
 
 
@@ -192,25 +219,3 @@ async def styles(request: web.Request) -> web.Response:
             "templates": [asdict(template) for template in offers.templates],
         }
     )
-
-
-@routes.post("/login")
-async def login(request: web.Request) -> web.Response:
-    """Exchange the token for a cookie that no page can read."""
-    access = request.app[PARTS].access
-    token = (await read_json(request)).get("token")
-    if not isinstance(token, str):
-        raise InvalidError("token must be a string", field="token")
-    if not access.is_token(token):
-        raise UnauthorizedError("this is not the token", field="token")
-    response = web.json_response({"authorised": True})
-    if access.needs_token:
-        response.set_cookie(
-            COOKIE,
-            access.cookie_value(),
-            max_age=COOKIE_S,
-            httponly=True,
-            samesite="Strict",
-            secure=request.secure,
-        )
-    return response

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from server.errors import NotFoundError
+from server.errors import InvalidError, NotFoundError
 from server.streaming.registry import check_slug
 
 
@@ -23,8 +23,13 @@ async def wall(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/c/{slug}")
 async def canvas(request: web.Request) -> web.StreamResponse:
-    """Show one canvas."""
-    check_slug(request.match_info["slug"])
+    """Show one canvas; a bad slug is told by the page where a person asks, and as JSON elsewhere."""
+    try:
+        check_slug(request.match_info["slug"])
+    except InvalidError:
+        if "text/html" not in request.headers.get("Accept", ""):
+            raise
+        return web.FileResponse(CLIENT / "wall.html", status=400)
     return web.FileResponse(CLIENT / "wall.html")
 
 

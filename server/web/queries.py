@@ -6,7 +6,9 @@ import math
 
 from aiohttp import web
 
-from server.errors import InvalidError
+from server.errors import InvalidError, UnknownCanvasError
+from server.streaming.canvas import Canvas
+from server.streaming.registry import Registry
 from server.streaming.wire import shown
 
 
@@ -64,3 +66,32 @@ def fps_of(request: web.Request) -> float | None:
             field="fps",
         )
     return fps
+
+
+def switch(request: web.Request, name: str, *, default: bool) -> bool:
+    """Return whether something is asked for: 0 or 1.
+
+    Raises:
+        InvalidError: If it is neither.
+    """
+    text = request.query.get(name)
+    if text not in (None, "0", "1"):
+        raise InvalidError(f"{name} must be 0 or 1, got {shown(text)}", field=name)
+    return default if text is None else text == "1"
+
+
+def canvas_of(request: web.Request, registry: Registry) -> Canvas | None:
+    """Return the canvas that is asked for, or None.
+
+    Raises:
+        InvalidError: If its name is none.
+        UnknownCanvasError: If there is no such canvas.
+    """
+    slug = request.query.get("canvas")
+    if slug is None:
+        return None
+    try:
+        return registry.get(slug)
+    except (InvalidError, UnknownCanvasError) as exc:
+        exc.field = "canvas"
+        raise

@@ -27,15 +27,15 @@ routes = web.RouteTableDef()
 
 @routes.get("/canvases/{slug}/snapshot")
 async def snapshot(request: web.Request) -> web.Response:
-    """Return the newest frame, in a format that the `Accept` header takes, about as wide as `width`."""
+    """Return the newest frame as it is shown, in a format that `Accept` takes, about as wide as `width`."""
     canvas = request.app[PARTS].registry.get(request.match_info["slug"])
     width = width_of(request)
     frame = canvas.newest or await _first_frame(canvas)
     if frame is None:
         raise NotFoundError(f"canvas {canvas.slug!r} has shown nothing yet")
-    format_ = _acceptable(request.headers.get("Accept", "*/*"), frame.image.format)
+    format_ = _acceptable(request.headers.get("Accept", "*/*"), frame.shape.format)
     # Whoever asks for more, or for much the same, gets the same picture under the same tag.
-    shrunk_to = rounded_width(frame.image, width)
+    shrunk_to = rounded_width(frame.shape, width)
     tag = f"{frame.image_id}-{format_}" + (f"-{shrunk_to}" if shrunk_to else "")
     headers = {
         "Cache-Control": "no-store",

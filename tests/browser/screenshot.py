@@ -1,14 +1,28 @@
-"""Photograph the wall for the README: `python tests/browser/screenshot.py client/screenshot.jpg`.
+"""Photograph the product for the README: `python tests/browser/screenshot.py client/screenshot.jpg`.
 
-Starts a server of its own on a free port, looks at it in a real Chromium, and stops it.
+Starts a server of its own on a free port, gives it something worth seeing, looks at it in a real Chromium,
+and stops it. Without options it is the wall; `--page /stage/stage` and `--page /studio` are other pages,
+`--size 1920x1080` is the window, and `--wait` how many seconds of a page's life come before the photograph.
+The file's name tells the format: `.jpg`, or `.png`, in which a transparent page stays transparent.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import re
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import aiohttp
+
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FLAGS = (
@@ -18,24 +32,141 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from chromium import find_chromium  # noqa: E402 - after the path is set
 
 
-WIDTH_PX, HEIGHT_PX = 1600, 820
-# Frames that the page must have painted before it is photographed: the fonts are there by then.
+# Of the wall with its two canvases; other pages are composed for a whole screen.
+WALL_PX = (1600, 820)
+SCREEN_PX = (1920, 1080)
+# Frames that each canvas must have painted before it is photographed: the fonts are there by then.
 FRAMES = 8
+# A page that has no canvases of its own fills itself within this, seconds.
+SETTLING_S = 4.0
+# Longer than anything here takes, seconds.
+PATIENCE_S = 60.0
+
+WISHES = (
+    (
+        "NightOwl_77",
+        "Please paint the lake where we spent our summer, on a clear evening.",
+        "a mountain lake",
+    ),
+    ("Мария", "Лес зимой, пожалуйста!", "a winter forest at dawn, snow"),
+    ("שירה", "", "stars over a desert"),
+    ("pixel_pioneer", "for my daughter", "a sailboat on a calm sea at sunset"),
+    ("Ann", "", "a city at night in the rain"),
+    ("TheLongestNameInTheWholeChat", "hello from Porto", "a field of poppies under a wide sky"),
+    ("Bob", "", "a lighthouse in a storm, golden light"),
+    ("Yuki", "", "aurora over snowy mountains"),
+)
 
 
-async def photograph(out: Path) -> None:
-    """Write a JPEG of the wall with both canvases painting."""
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """What to photograph."""
+
+    out: Path
+    page: str
+    size: tuple[int, int]  # pixels
+    wait_s: float | None  # of the page's life; None: until it has something to show
+
+    @property
+    def stage(self) -> str | None:
+        """The canvas of a stage, or None for another page."""
+        found = re.match(r"/stage/([a-z0-9-]+)", self.page)
+        return found[1] if found else None
+
+
+async def photograph(shot: Shot) -> None:
+    """Write the picture of a page of a server that has something to show."""
     from playwright.async_api import async_playwright
 
     browser_path = find_chromium()
     if browser_path is None:
         raise SystemExit("no Chromium: install it, or set PSYCHE_CHROMIUM=/path/to/it")
-    arguments = ("-m", "server", "--port", "0", "--size", "800x800", "--log-format", "json")
+    # The stage starts empty: what it tells is what somebody asked for.
+    options = ("--canvases", shot.stage, "--default-prompt", "") if shot.stage else ()
+    async with _server(*options) as address, aiohttp.ClientSession(address) as session:
+        if shot.stage:
+            await _paint(session, shot.stage, WISHES[0])
+        elif shot.page.startswith("/studio"):
+            await _post(session, "/jobs", _wish(WISHES[3], mode="variations", count=4, canvas="left"))
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=browser_path, args=list(FLAGS))
+            width, height = shot.size
+            page = await browser.new_page(viewport={"width": width, "height": height})
+            await page.goto(f"{address}{shot.page}")
+            await _until_ready(session, shot, page)
+            as_jpeg = {"type": "jpeg", "quality": 85} if shot.out.suffix in (".jpg", ".jpeg") else {}
+            options_of_page: dict[str, Any] = {"path": shot.out, "omit_background": not as_jpeg, **as_jpeg}
+            await page.screenshot(**options_of_page)
+            await browser.close()
+
+
+async def _until_ready(session: aiohttp.ClientSession, shot: Shot, page: Page) -> None:
+    """Wait until the page has something to show, or as long as was asked for."""
+    if shot.stage:
+        await page.wait_for_function("() => document.querySelector('canvas').dataset.painted > 0")
+        await _keep_busy(session, shot.stage)
+        if shot.wait_s is None:
+            # In the middle of its way, with everybody's words in their places.
+            await page.wait_for_function(
+                "() => { const told = document.querySelector('[data-part=step]').textContent;"
+                " const [, step, total] = /(\\d+) \\/ (\\d+)/.exec(told) ?? [];"
+                " return step / total > 0.55; }"
+            )
+    elif shot.wait_s is None and not shot.page.startswith(("/studio", "/test")):
+        await page.wait_for_function(
+            "n => { const all = [...document.querySelectorAll('canvas')];"
+            " return all.length > 0 && all.every(c => Number(c.dataset.painted) >= n); }",
+            arg=FRAMES,
+        )
+    elif shot.wait_s is None:
+        await asyncio.sleep(SETTLING_S)
+    await asyncio.sleep(shot.wait_s or 0.0)
+
+
+async def _paint(session: aiohttp.ClientSession, slug: str, wish: tuple[str, str, str]) -> None:
+    """Have a picture painted to its end."""
+    body = _wish(wish, mode="once", steps=20, width=1024, height=1024)
+    job = await _post(session, f"/canvases/{slug}/prompt", body)
+    async with asyncio.timeout(PATIENCE_S):
+        while job["state"] not in ("succeeded", "failed", "cancelled"):
+            await asyncio.sleep(0.1)
+            async with session.get(f"/jobs/{job['id']}") as response:
+                job = (await response.json())["job"]
+    if job["state"] != "succeeded":
+        raise SystemExit(f"the first picture {job['state']}: {job['error'] or job['reason']}")
+
+
+async def _keep_busy(session: aiohttp.ClientSession, slug: str) -> None:
+    """Have a picture painted that takes its time, while others wait."""
+    slow = _wish(WISHES[0], mode="once", steps=100, width=3072, height=3072)
+    await _post(session, f"/canvases/{slug}/prompt", slow)
+    for wish in WISHES[1:]:
+        await _post(session, f"/canvases/{slug}/prompt", _wish(wish, mode="once", when="queue"))
+
+
+def _wish(wish: tuple[str, str, str], **fields: Any) -> dict[str, Any]:
+    author, message, prompt = wish
+    return {"prompt": prompt, "author": author, "message": message, "seed": 7, **fields}
+
+
+async def _post(session: aiohttp.ClientSession, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async with session.post(path, json=body) as response:
+        if response.status != 202:
+            raise SystemExit(f"{path} was refused: {await response.text()}")
+        answer: dict[str, Any] = await response.json()
+    job: dict[str, Any] = answer["job"]
+    return job
+
+
+@asynccontextmanager
+async def _server(*options: str) -> AsyncIterator[str]:
+    """Run a server, and give its address."""
+    arguments = ("-m", "server", "--port", "0", "--size", "800x800", "--log-format", "json", *options)
     server = await asyncio.create_subprocess_exec(
         sys.executable,
         *arguments,
@@ -44,18 +175,7 @@ async def photograph(out: Path) -> None:
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        address = await _address(server)
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=browser_path, args=list(FLAGS))
-            page = await browser.new_page(viewport={"width": WIDTH_PX, "height": HEIGHT_PX})
-            await page.goto(address)
-            await page.wait_for_function(
-                "n => { const all = [...document.querySelectorAll('canvas')];"
-                " return all.length === 2 && all.every(c => Number(c.dataset.painted) >= n); }",
-                arg=FRAMES,
-            )
-            await page.screenshot(path=out, type="jpeg", quality=85)
-            await browser.close()
+        yield await _address(server)
     finally:
         server.terminate()
         await server.wait()
@@ -67,9 +187,50 @@ async def _address(server: asyncio.subprocess.Process) -> str:
     async with asyncio.timeout(20):
         async for line in server.stdout:
             if b"http://" in line:
-                return line.decode().split()[-1]
+                return line.decode().split()[-1].rstrip("/")
     raise RuntimeError("the server ended before it told its address")
 
 
+def _size(text: str) -> tuple[int, int]:
+    """Read `1920x1080`."""
+    found = re.fullmatch(r"([1-9]\d{1,3})x([1-9]\d{1,3})", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"a size is WIDTHxHEIGHT in pixels, as 1920x1080, not {text!r}")
+    return int(found[1]), int(found[2])
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/"):
+        raise argparse.ArgumentTypeError(f"a page is a path, as /stage/stage, not {text!r}")
+    return text
+
+
+def _file(text: str) -> Path:
+    if Path(text).suffix not in (".jpg", ".jpeg", ".png"):
+        raise argparse.ArgumentTypeError(f"the file's name ends in .jpg or .png, not as {text!r}")
+    return Path(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds <= PATIENCE_S:
+        raise argparse.ArgumentTypeError(f"a wait is 0 to {PATIENCE_S:.0f} seconds, not {text!r}")
+    return seconds
+
+
+def _read_arguments(arguments: list[str]) -> Shot:
+    parser = argparse.ArgumentParser(description="Photograph a page of Psyche.")
+    parser.add_argument("out", type=_file, help="the file to write: .jpg or .png")
+    parser.add_argument("--page", type=_path, default="/", help="its path, with options (default: /)")
+    parser.add_argument("--size", type=_size, help="of the window (default: 1600x820, others 1920x1080)")
+    parser.add_argument("--wait", type=_seconds, help="seconds (default: until there is something to see)")
+    told = parser.parse_args(arguments)
+    size = told.size or (WALL_PX if told.page == "/" else SCREEN_PX)
+    return Shot(told.out, told.page, size, told.wait)
+
+
 if __name__ == "__main__":
-    asyncio.run(photograph(Path(sys.argv[1])))
+    asyncio.run(photograph(_read_arguments(sys.argv[1:])))

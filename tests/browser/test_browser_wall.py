@@ -209,3 +209,20 @@ async def bitmaps(page: Page) -> list[int]:
         ".map((name) => Number(document.documentElement.dataset[name]))"
     )
     return counted
+
+
+async def test_a_page_on_which_canvases_come_and_go_does_not_grow(browser: Browser, tmp_path: Path) -> None:
+    async with running_server(tmp_path, **SETTINGS) as server, wall(browser, server) as page:
+        await page.until(paints("left", "right"))
+        before = await page.page.evaluate("document.querySelectorAll('*').length")
+        async with aiohttp.ClientSession() as session:
+            for number in range(5):
+                slug = f"guest-{number}"
+                await post(server, "/canvases", {"slug": slug})
+                await page.until(lambda shown, slug=slug: slug in shown)
+                async with session.delete(server.url / "canvases" / slug) as response:
+                    assert response.status == 200
+        await page.until(paints("left", "right"))
+
+        assert await page.page.evaluate("document.querySelectorAll('*').length") == before
+        assert page.complaints == []

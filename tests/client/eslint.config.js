@@ -4,9 +4,12 @@ import stylistic from '@stylistic/eslint-plugin';
 import compat from 'eslint-plugin-compat';
 
 const browserGlobals = [
-    'AbortController', 'Blob', 'CustomEvent', 'DOMException', 'IntersectionObserver', 'ResizeObserver', 'URL',
-    'URLSearchParams', 'WebSocket', 'atob', 'cancelAnimationFrame', 'clearTimeout', 'createImageBitmap',
-    'devicePixelRatio', 'document', 'fetch', 'location', 'matchMedia', 'performance', 'requestAnimationFrame',
+    'AbortController', 'Audio', 'AudioContext', 'Blob', 'CustomEvent', 'DOMException', 'Event', 'EventTarget',
+    'FormData', 'HTMLCanvasElement', 'HTMLElement', 'HTMLInputElement', 'HTMLSelectElement', 'IntersectionObserver',
+    'OffscreenCanvas', 'ResizeObserver', 'URL', 'URLSearchParams', 'WebSocket', 'Worker', 'addEventListener',
+    'atob', 'cancelAnimationFrame', 'clearInterval', 'clearTimeout', 'console', 'createImageBitmap', 'crypto',
+    'devicePixelRatio', 'document', 'fetch', 'isSecureContext', 'localStorage', 'location', 'matchMedia',
+    'navigator', 'performance', 'postMessage', 'requestAnimationFrame', 'self', 'sessionStorage', 'setInterval',
     'setTimeout',
 ];
 
@@ -62,7 +65,9 @@ export default [
         languageOptions: {
             ecmaVersion: 2022,
             sourceType: 'module',
-            globals: readonly([...browserGlobals, 'Event', 'EventTarget', 'CloseEvent', 'MessageEvent', 'console']),
+            globals: readonly([
+                ...browserGlobals, 'Event', 'EventTarget', 'CloseEvent', 'MessageEvent', 'structuredClone',
+            ]),
         },
         rules: { ...rules, 'no-restricted-syntax': 'off' },
     },

@@ -160,7 +160,6 @@ CHANGING = [
     ("PATCH", "/canvases/left"),
     ("DELETE", "/canvases/left"),
     ("PUT", "/anything"),
-    ("POST", "/logout"),
     ("GET", "/test-stream/left/5/2"),
     ("GET", "/test-inference?prompt=fox"),
     ("HEAD", "/test-inference"),
@@ -201,8 +200,12 @@ def test_viewing_is_free(method: str, path: str) -> None:
     make_access(token=TOKEN).check(request(method, path, Sec_Fetch_Site="cross-site"))
 
 
-def test_logging_in_needs_no_token_yet() -> None:
-    make_access(token=TOKEN).check(request("POST", "/login"))
+@pytest.mark.parametrize("path", ["/login", "/logout"])
+def test_logging_in_and_out_needs_no_token(path: str) -> None:
+    make_access(token=TOKEN).check(request("POST", path))
+
+    with pytest.raises(ForbiddenError, match="origin"):
+        make_access(token=TOKEN).check(request("POST", path, Origin="http://evil.example"))
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -15,6 +16,9 @@ from hypothesis import strategies as st
 from images import TINY
 
 from server.errors import ProtocolError
+from server.sound.hearing import MAX_MICROPHONES, Features
+from server.sound.mapping import FEATURES
+from server.sound.microphone import BURST, PER_S
 from server.streaming.canvas import Canvas, CanvasConfig, Subscriber
 from server.streaming.clock import now_ms
 from server.streaming.delivery.mailbox import MAX_WAITING_MESSAGES
@@ -118,6 +122,57 @@ def test_ping_is_answered_in_every_form_but_that_of_the_first_clients() -> None:
         assert subscriber.mailbox.take_message() is None
 
 
+SOUND = {"level": 0.5, "low": 0.25, "mid": 1, "high": 0.0, "onset": 0.125, "beat": 1.0}
+
+
+def test_sound_is_heard_from_who_may_tell_of_it(screen: Screen) -> None:
+    heard: list[tuple[object, Features]] = []
+    screen.canvas.hearing.hear = lambda sender, features: not heard.append((sender, features))  # type: ignore[assignment,func-returns-value]
+
+    screen.says({"type": "audio", **SOUND})
+    assert (heard, screen.subscriber.microphone.ignored) == ([], 1)
+
+    screen.subscriber.microphone.is_allowed = True
+    screen.says({"type": "audio", **SOUND, "tempo_bpm": 128})
+    screen.says({"type": "audio", "beat": 0.5, "pitch": 440})
+
+    number = screen.subscriber.number
+    assert heard == [
+        (number, Features(0.5, 0.25, 1.0, 0.0, 0.125, 1.0)),
+        (number, Features(beat=0.5)),
+    ]
+    assert screen.subscriber.state(0.0)["audio"] == {"allowed": True, "heard": 2, "ignored": 1}
+    assert screen.subscriber.ignored == 1, "a field of a later version"
+    assert screen.canvas.counters()["audio"]["ignored"] == 1
+
+
+def test_more_sound_than_may_be_told_is_ignored_and_counted(screen: Screen) -> None:
+    screen.subscriber.microphone.is_allowed = True
+    for message in range(1000):
+        screen.says({"type": "audio", **SOUND}, now_s=100.0 + message / 100.0)
+
+    told = screen.subscriber.microphone
+    assert told.heard + told.ignored == 1000
+    assert told.heard == pytest.approx(10 * PER_S, abs=BURST + 1)
+    assert screen.canvas.hearing.heard == told.heard
+
+
+def test_a_microphone_beyond_those_that_are_listened_to_is_counted_as_ignored() -> None:
+    canvas = make_canvas()
+    with contextlib.ExitStack() as subscribers:
+        for _ in range(MAX_MICROPHONES + 1):
+            subscriber = subscribers.enter_context(canvas.subscribe(Form.JSON))
+            subscriber.microphone.is_allowed = True
+            Screen(canvas, subscriber).says({"type": "audio", **SOUND})
+
+        assert subscriber.microphone.state() == {"allowed": True, "heard": 0, "ignored": 1}
+        assert canvas.counters()["audio"] == {
+            "heard": MAX_MICROPHONES,
+            "ignored": 1,
+            "microphones": MAX_MICROPHONES,
+        }
+
+
 def test_unknown_messages_and_fields_are_ignored_and_counted(screen: Screen) -> None:
     screen.says({"type": "dance", "how": "wildly"})
     screen.says({"type": "ready", "orientation": "portrait", "colour_space": "p3"})
@@ -166,6 +221,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"type": "ready", "visible": None}, "visible"),
     ({"type": "time"}, "client_sent_ms"),
     ({"type": "time", "client_sent_ms": "now"}, "client_sent_ms"),
+    *(({"type": "audio", name: value}, name) for name in FEATURES for value in (-0.01, 1.01, 1e300)),
+    ({"type": "audio", "level": True}, "level"),
+    ({"type": "audio", "low": float("nan")}, "low"),
+    ({"type": "audio", "mid": float("inf")}, "mid"),
+    ({"type": "audio", "high": "1"}, "high"),
+    ({"type": "audio", "beat": [1]}, "beat"),
+    ({"type": "audio", "tempo_bpm": 19.9}, "tempo_bpm"),
+    ({"type": "audio", "tempo_bpm": 300.1}, "tempo_bpm"),
+    ({"type": "audio", "tempo_bpm": "fast"}, "tempo_bpm"),
 ]
 
 
@@ -233,7 +297,7 @@ anything = st.recursive(
 )  # fmt: skip
 names = st.sampled_from(
     ["sequence", "skipped", "rtt_ms", "offset_ms", "viewport", "formats", "max_fps", "visible",
-     "client_sent_ms", "received_ms", "x"]
+     "client_sent_ms", "received_ms", "level", "beat", "tempo_bpm", "x"]
 )  # fmt: skip
 messages = st.builds(
     lambda type_, fields: {"type": type_, **fields},

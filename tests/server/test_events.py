@@ -83,3 +83,26 @@ async def test_as_many_events_as_may_wait_are_all_told() -> None:
         listener.tell(Event(job))
 
     assert [(await listener.next()).job for _ in jobs] == jobs
+
+
+async def test_a_listener_is_told_what_it_wants_only_and_keeps_nothing_else() -> None:
+    bus = EventBus()
+    job = make_job()
+    with bus.listen(lambda event: event.job is None) as listener:
+        for number in range(MAX_WAITING + 1):
+            bus.tell(Event(make_job() if number else job))
+        bus.tell(Event())
+
+        assert await listener.next() == Event()
+        assert not listener._events
+
+
+async def test_a_job_that_moves_takes_nothing_from_what_waits_of_it() -> None:
+    listener = Listener()
+    one, other = make_job(), make_job()
+    listener.tell(Event(one))
+    listener.tell(Event(one, is_move=True))
+    listener.tell(Event(other, is_move=True))
+    listener.tell(Event(other))
+
+    assert [await listener.next() for _ in range(2)] == [Event(one), Event(other)]

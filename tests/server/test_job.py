@@ -136,3 +136,24 @@ def test_the_source_image_is_in_no_description() -> None:
 
 def test_what_has_ended_is_neither_waiting_nor_running() -> None:
     assert set(State) - ENDED == {State.QUEUED, State.RUNNING}
+
+
+def test_when_a_job_will_have_ended_is_told_by_its_pace() -> None:
+    job = Job(kind=Kind.ONCE, order=PictureOrder(prompt="a red fox"))
+    job.start()
+    # How long it waits for its first step says nothing of the others.
+    job.advance(0, 10, 5_000.0)
+    assert job.ends_ms is None
+
+    job.advance(1, 10, 5_100.0)
+    assert job.ends_ms == 6_000.0
+    job.advance(4, 10, 5_800.0)
+    assert job.ends_ms == 7_000.0
+    # Begun anew after an outage.
+    job.advance(0, 10, 60_000.0)
+    assert job.ends_ms is None
+    job.advance(2, 10, 60_400.0)
+    assert (job.step, job.total_steps, job.ends_ms) == (2, 10, 62_000.0)
+
+    job.succeed()
+    assert job.ends_ms == job.ended_ms

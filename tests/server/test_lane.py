@@ -315,3 +315,45 @@ def test_every_job_that_changes_is_told_after_it_has_changed() -> None:
         (second, State.CANCELLED),
         (first, State.SUCCEEDED),
     ]
+
+
+def moves_of(lane: Lane) -> list[tuple[Job, int | None]]:
+    """Return a list that grows with each job whose place alone changes, and its place."""
+    moves: list[tuple[Job, int | None]] = []
+    lane.on_move = lambda job: moves.append((job, lane.position(job)))
+    return moves
+
+
+def test_those_that_move_up_or_back_are_told_and_nobody_else() -> None:
+    first, second, third = (make_job() for _ in range(3))
+    lane, _ = lane_running("once", first, second, third)
+    moves = moves_of(lane)
+
+    lane.submit(last := make_job(), now=False)
+    assert moves == []
+    lane.cancel(second, "cancelled")
+    assert moves == [(third, 2), (last, 3)]
+
+    moves.clear()
+    urgent = make_job()
+    lane.submit(urgent, now=True)
+    assert moves == [(first, 2), (third, 3), (last, 4)]
+
+    moves.clear()
+    lane.finish(lambda job: job.succeed())
+    assert lane.take() is urgent
+    assert moves == [(first, 1), (third, 2), (last, 3)]
+
+
+def test_clearing_moves_nobody_and_ends_all_at_once() -> None:
+    jobs = [make_job() for _ in range(3)]
+    lane, _ = lane_running("once", *jobs)
+    moves = moves_of(lane)
+    lengths: list[int] = []
+    lane.on_change = lambda job: lengths.append(len(lane))
+
+    assert lane.clear() == jobs
+
+    assert moves == []
+    assert lengths == [0, 0, 0]
+    assert {job.state for job in jobs} == {State.CANCELLED}

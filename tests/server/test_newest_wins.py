@@ -22,6 +22,7 @@ from server.streaming.delivery.rounds import Rounds
 from server.streaming.frame import EncodedImage
 from server.streaming.images import encoders
 from server.streaming.payload import FRAGMENT_BYTES
+from server.streaming.processing import IDENTITY, Crop, Processing, Treatment
 from server.streaming.tiers.tier import ORIGINAL, Tier
 
 
@@ -58,6 +59,8 @@ def noise(number: int, width: int, height: int) -> EncodedImage:
 PICTURES = [noise(number, *size) for number, size in enumerate([(64, 48), (160, 120), (640, 480)] * 2)]
 
 
+PROCESSINGS = [IDENTITY, Processing(rotate=90), Processing(crop=Crop(0.25, 0.25, 0.5, 0.5), hue=30.0)]
+
 screens = st.integers(0, MOST_SCREENS - 1)
 
 
@@ -80,7 +83,7 @@ class NewestWins(RuleBasedStateMachine):
             clock=self.time,
         )
         self.screens: list[SimulatedScreen] = []
-        self.images: dict[int, EncodedImage] = {}  # by sequence; twins have one
+        self.images: dict[int, tuple[EncodedImage, Treatment | None]] = {}  # by sequence; twins have one
         self.number = 0
 
     @initialize()
@@ -95,7 +98,7 @@ class NewestWins(RuleBasedStateMachine):
 
     def _note(self) -> None:
         if (newest := self.canvas.newest) is not None:
-            self.images[newest.sequence] = newest.image
+            self.images[newest.sequence] = newest.image, newest.treatment
 
     @rule(step=st.integers(1, len(PICTURES) - 1))
     def publish(self, step: int) -> None:
@@ -119,6 +122,11 @@ class NewestWins(RuleBasedStateMachine):
     @rule(is_blank=st.booleans())
     def blank(self, is_blank: bool) -> None:
         self.canvas.configure(blank=is_blank)
+        self._note()
+
+    @rule(processing=st.sampled_from(PROCESSINGS))
+    def process(self, processing: Processing) -> None:
+        self.canvas.configure(processing=processing)
         self._note()
 
     @rule(
@@ -261,9 +269,11 @@ class NewestWins(RuleBasedStateMachine):
         for screen in self.screens:
             if screen.is_open and screen.subscriber.mailbox.is_visible:
                 assert screen.shown is not None, f"nothing is shown, {newest} is the newest"
-                assert self.images[screen.shown["sequence"]] is newest.image, (
+                image, treatment = self.images[screen.shown["sequence"]]
+                assert image is newest.image, (
                     f"{screen.shown['sequence']} in {screen.shown['tier']} is shown, {newest} is the newest"
                 )
+                assert treatment == newest.treatment, f"{treatment} is shown, not {newest.treatment}"
 
 
 NewestWins.TestCase.settings = settings(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from base64 import b64decode
 from collections.abc import Iterator
@@ -11,18 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import msgpack
 import pytest
 from fakes import until
 from images import encoded, frame_of
 from PIL import Image
+from rendering import Asked, message_of
 
 from server.errors import InvalidError
 from server.streaming.frame import EncodedImage, Frame
 from server.streaming.images import encoders, transcoding
 from server.streaming.payload import Payload
 from server.streaming.tiers import renditions as renditions_module
-from server.streaming.tiers.line import Request
 from server.streaming.tiers.renditions import Renditions
 from server.streaming.tiers.tier import ORIGINAL, Tier
 from server.streaming.wire import Form
@@ -43,15 +41,6 @@ def executor() -> Iterator[ThreadPoolExecutor]:
 @pytest.fixture
 def made(executor: ThreadPoolExecutor) -> Renditions:
     return Renditions(executor)
-
-
-def message_of(payload: Payload) -> dict[str, Any]:
-    """Return the message in a payload that is a single WebSocket frame."""
-    frame = b"".join(payload.parts)[payload.ping_bytes :]
-    length = frame[1]
-    body = frame[2:] if length < 126 else frame[4:] if length == 126 else frame[10:]
-    message: dict[str, Any] = json.loads(body) if frame[0] & 0x0F == 1 else msgpack.unpackb(body)
-    return message
 
 
 async def test_who_asks_in_turn_for_two_forms_of_two_frames_gets_each_its_own(made: Renditions) -> None:
@@ -93,30 +82,6 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     gate = Gate(monkeypatch)
     yield gate
     gate.opened.set()
-
-
-class Asked:
-    """One who asks, and what he was given."""
-
-    def __init__(self, made: Renditions, frame: Frame, tier: Tier, form: Form = Form.MSGPACK) -> None:
-        self.answers: list[Payload | None] = []
-        self.threads: list[threading.Thread] = []
-        self.request: Request = made.request(frame, tier, form, self._on_done)
-        assert self.answers == []
-
-    def _on_done(self, payload: Payload | None) -> None:
-        self.answers.append(payload)
-        self.threads.append(threading.current_thread())
-
-    async def answer(self) -> Payload | None:
-        await until(lambda: bool(self.answers))
-        assert self.threads == [threading.main_thread()]
-        return self.answers[0]
-
-    async def message(self) -> dict[str, Any]:
-        payload = await self.answer()
-        assert payload is not None
-        return message_of(payload)
 
 
 async def test_the_original_passes_through_untouched_and_at_once(made: Renditions, gate: Gate) -> None:
@@ -256,7 +221,7 @@ async def test_the_tiers_of_a_frame_share_one_decoding_which_is_let_go_of(
     assert widths == [160, 160, 320]
     # At the largest scale that any of them needs, whichever came first.
     assert gate.calls == [(frame.image.data, 1.0)]
-    assert made._sources[0]._decoded is None
+    assert made._sources[0]._picture is None
 
 
 async def test_a_broken_picture_is_told_to_all_and_counted_once(made: Renditions) -> None:
@@ -349,9 +314,12 @@ async def test_single_pictures_are_made_once_per_format_and_width(made: Renditio
     assert made.encoded == 1
 
 
-async def test_a_broken_single_picture_is_told_and_tried_again(made: Renditions, gate: Gate) -> None:
+async def test_a_broken_single_picture_is_told_to_each_and_decoded_and_counted_once(
+    made: Renditions, gate: Gate
+) -> None:
     for _ in range(2):
         with pytest.raises(InvalidError):
             await made.image(frame_of(1, BROKEN), "png")
 
-    assert len(gate.calls) == 2
+    assert len(gate.calls) == 1
+    assert made.undecodable == 1

@@ -19,7 +19,8 @@ from server.streaming.images import encoders, transcoding
 from server.streaming.registry import Registry
 from server.streaming.tiers import snapshots as snapshots_module
 from server.streaming.tiers.renditions import Renditions
-from server.streaming.tiers.snapshots import MAX_WAITING, Snapshots, rounded_width
+from server.streaming.tiers.snapshots import MAX_WAITING, Snapshots, rounded_width, snapshot_tier
+from server.streaming.tiers.sources import Source
 
 
 WIDE = encoded(width=1280, height=720)
@@ -70,7 +71,9 @@ def snapshots(executor: ThreadPoolExecutor, gate: Gate) -> Snapshots:
 
 
 def ask(snapshots: Snapshots, width: int, image: EncodedImage = WIDE) -> asyncio.Task[EncodedImage]:
-    return asyncio.create_task(snapshots.image(image, "jpeg", width, lambda: None))
+    # Each time another source, as of a frame that is not among the newest: the image tells what is the same.
+    source, tier = Source(image, 1), snapshot_tier(image, "jpeg", width)
+    return asyncio.create_task(snapshots.image(source, tier, width, lambda *made: None))
 
 
 @pytest.mark.parametrize(

@@ -265,7 +265,10 @@ async def test_a_message_that_says_it_is_over_the_limit_ends_the_connection(stil
         while data := await loop.sock_recv(sock, 4096):
             answer += data
 
-    assert b"\x03\xf1" in answer[-130:], "closed with something else than 1009"
+    bye, _, close = answer.rpartition(b"\x88")
+    assert close[1:3] == b"\x03\xf1", "closed with something else than 1009"
+    assert b'"type": "bye", "reason": "a message is over the limit of' in bye
+    assert b'"reconnect": false' in bye
 
 
 async def test_a_ping_is_answered_and_other_words_are_not(still_site: Site) -> None:

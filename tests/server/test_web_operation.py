@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
 from screens import Site, running_app, running_site, settings_for
 
+from server.streaming.clock import now_ms
 from server.streaming.wire import Form
+from server.web.operation import AGED_SCREENS
 
 
 ROUTES = {
     "/": "GET",
     "/c/left": "GET",
+    "/stage/left": "GET",
+    "/studio": "GET",
+    "/test/websocket": "GET",
     "/favicon.ico": "GET",
     "/canvases": "GET,POST",
     "/canvases/left": "GET,PATCH,DELETE",
@@ -40,7 +46,8 @@ ROUTES = {
     "/test-inference": "GET",
     "/ws": "GET",
     "/ws/left": "GET",
-    "/login": "POST",
+    "/login": "GET,POST",
+    "/logout": "POST",
     "/health": "GET",
     "/ready": "GET",
     "/state": "GET",
@@ -72,17 +79,40 @@ async def test_no_file_outside_the_client_is_served_and_no_folder_listed(still_s
         await still_site.refused("GET", path, status=404)
 
 
-@pytest.mark.parametrize("path", ["/", "/c/left", "/c/not-there-yet"])
+PAGES = {
+    "/": b"/static/wall/",
+    "/c/left": b"/static/wall/",
+    "/c/not-there-yet": b"/static/wall/",
+    "/stage/left": b"/static/stage/",
+    "/stage/not-there-yet": b"/static/stage/",
+    "/studio": b"/static/studio/",
+    "/test/websocket": b"/static/studio/",
+}
+
+
+def directives(policy: str) -> dict[str, list[str]]:
+    """Read a content security policy."""
+    return {name: values for name, *values in (part.split() for part in policy.split(";"))}
+
+
+@pytest.mark.parametrize("path", PAGES)
 async def test_pages_come_with_the_headers_that_keep_them_safe(still_site: Site, path: str) -> None:
     async with still_site.session.get(still_site.at(path)) as response:
         assert response.status == 200
         assert response.content_type == "text/html"
         policy = response.headers["Content-Security-Policy"]
-        assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert response.headers["Referrer-Policy"] == "no-referrer"
-        assert b'<script type="module" src="/static/wall/main.js">' in await response.read()
+        may = response.headers["Permissions-Policy"].split(", ")
+        assert b'<script type="module" src="' + PAGES[path] in await response.read()
+
+    allowed = directives(policy)
+    assert allowed["default-src"] == ["'none'"]
+    # Pictures are decoded in a worker of ours, and a sound file is played from where it was dropped.
+    assert allowed["script-src"] == allowed["worker-src"] == allowed["style-src"] == ["'self'"]
+    assert allowed["media-src"] == ["'self'", "blob:"]
+    assert {"microphone=(self)", "screen-wake-lock=(self)", "fullscreen=(self)", "camera=()"} <= set(may)
 
 
 async def test_modules_are_served_as_javascript_and_asked_for_again(still_site: Site) -> None:
@@ -92,6 +122,8 @@ async def test_modules_are_served_as_javascript_and_asked_for_again(still_site: 
         assert response.content_type in ("text/javascript", "application/javascript")
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert response.headers["Cache-Control"] == "no-cache"
+        # A worker is bound by what its own script comes with.
+        assert "default-src 'none'" in response.headers["Content-Security-Policy"]
         etag = response.headers["ETag"]
 
     async with still_site.session.get(
@@ -101,7 +133,17 @@ async def test_modules_are_served_as_javascript_and_asked_for_again(still_site: 
 
 
 async def test_a_bad_slug_of_a_page_names_the_field(still_site: Site) -> None:
-    assert (await still_site.refused("GET", "/c/No%20Slug", status=400))["field"] == "slug"
+    for page in ("c", "stage"):
+        assert (await still_site.refused("GET", f"/{page}/No%20Slug", status=400))["field"] == "slug"
+
+
+async def test_a_person_is_told_of_a_bad_slug_by_the_page(still_site: Site) -> None:
+    accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    async with still_site.session.get(still_site.at("/c/No%20Slug"), headers=accept) as response:
+        assert response.status == 400
+        assert response.content_type == "text/html"
+        assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+        assert b"/static/wall/" in await response.read()
 
 
 async def test_the_icon_that_browsers_ask_for_is_no_error(still_site: Site) -> None:
@@ -179,6 +221,67 @@ async def test_a_canvas_that_goes_while_its_screens_are_read_hinders_nobody(
         assert b'canvas="right"' not in told
 
 
+async def test_the_state_can_leave_the_screens_out_and_tell_of_one_canvas(site: Site) -> None:
+    async with site.screen("left") as screen:
+        await screen.ack(
+            await screen.frame(), received_ms=1.0, decoded_ms=1.0, presented_ms=1.0, offset_ms=now_ms()
+        )
+        await screen.sync()
+        both = await site.call("GET", "/state?subscribers=0")
+        one = await site.call("GET", "/state?canvas=left&subscribers=0")
+        listed = await site.call("GET", "/state?canvas=left&subscribers=1")
+
+    assert list(both["canvases"]) == ["left", "right"]
+    assert list(one["canvases"]) == list(listed["canvases"]) == ["left"]
+    left = one["canvases"]["left"]
+    assert (left["subscribers"], left["subscribers_connected"]) == (1, 1)
+    assert left["screens"]["age"]["p50"] is not None
+    assert left["queue"]["length"] == 0
+    assert left["fps_in"] >= 0
+    assert left["fps_out"] >= 0
+    (row,) = listed["canvases"]["left"]["subscribers"]
+    assert row["age"]["p50"] is not None
+    assert listed.keys() == both.keys()
+
+
+async def test_how_screens_fare_is_told_of_some_where_they_are_very_many(still_site: Site) -> None:
+    looked_at: list[int] = []
+    with contextlib.ExitStack() as screens:
+        for _ in range(3 * AGED_SCREENS + 1):
+            screen = screens.enter_context(still_site.canvas("left").subscribe(Form.MSGPACK))
+            describe = screen.ages.state
+            screen.ages = SimpleNamespace(  # type: ignore[assignment]
+                state=lambda at_ms, screen=screen, describe=describe: (
+                    looked_at.append(screen.number) or describe(at_ms)
+                )
+            )
+        left = (await still_site.call("GET", "/state?subscribers=0"))["canvases"]["left"]
+        assert AGED_SCREENS / 2 <= len(looked_at) <= AGED_SCREENS
+        looked_at.clear()
+        await still_site.call("GET", "/state")
+        assert len(looked_at) == 3 * AGED_SCREENS + 1
+
+    assert left["subscribers_connected"] == 3 * AGED_SCREENS + 1
+    assert sum(left["screens"]["tiers"].values()) == 0, "nobody was sent anything"
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "field"),
+    [
+        ("subscribers=2", 400, "subscribers"),
+        ("subscribers=", 400, "subscribers"),
+        ("subscribers=false", 400, "subscribers"),
+        ("canvas=No%20Slug", 400, "canvas"),
+        ("canvas=", 400, "canvas"),
+        ("canvas=not-there", 404, "canvas"),
+    ],
+)
+async def test_a_bad_question_for_the_state_names_its_field(
+    still_site: Site, query: str, status: int, field: str
+) -> None:
+    assert (await still_site.refused("GET", f"/state?{query}", status=status))["field"] == field
+
+
 async def test_models_and_styles_are_those_of_the_inference_service(still_site: Site) -> None:
     models = await still_site.call("GET", "/models")
     styles = await still_site.call("GET", "/styles")
@@ -216,7 +319,8 @@ CHANGES = [
     ("GET", "/test-stream/left/1/1"),
     ("GET", "/test-inference"),
 ]
-VIEWS = ["/", "/c/left", "/canvases", "/canvases/left", "/canvases/left/queue", "/jobs", "/health", "/ready"]
+VIEWS = ["/stage/left", "/studio", "/test/websocket", "/login"]
+VIEWS += ["/", "/c/left", "/canvases", "/canvases/left", "/canvases/left/queue", "/jobs", "/health", "/ready"]
 VIEWS += ["/state", "/metrics", "/models", "/styles", "/static/wall/main.js"]
 
 
@@ -230,25 +334,6 @@ async def test_a_token_protects_every_change_and_no_view(tmp_path: Path) -> None
             await site.call("GET", path)
         async with site.screen("left") as screen:
             assert (await screen.frame())["sequence"] >= 1
-
-
-async def test_the_token_lets_in_as_a_bearer_and_as_a_cookie(tmp_path: Path) -> None:
-    async with running_site(tmp_path, token=TOKEN) as site, ClientSession() as browser:
-        bearer = {"Authorization": f"Bearer {TOKEN}"}
-        await site.call("POST", "/canvases", status=201, json={"slug": "a"}, headers=bearer)
-
-        await site.refused("POST", "/login", status=401, json={"token": "wrong"})
-        assert (await site.refused("POST", "/login", status=400, json={"token": 5}))["field"] == "token"
-        async with browser.post(site.url / "login", json={"token": TOKEN}) as response:
-            assert response.status == 200
-            cookie = response.headers["Set-Cookie"]
-        value = cookie.split(";")[0]
-        await site.call("POST", "/canvases", status=201, json={"slug": "b"}, headers={"Cookie": value})
-
-        assert "HttpOnly" in cookie
-        assert "SameSite=Strict" in cookie
-        assert TOKEN not in cookie
-        assert "Secure" not in cookie  # Over plain HTTP a browser would not send it back.
 
 
 async def test_where_a_token_is_set_a_screen_without_it_makes_no_canvas(tmp_path: Path) -> None:

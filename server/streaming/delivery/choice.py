@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from server.streaming.canvas import Canvas
 from server.streaming.delivery.subscriber import Subscriber
-from server.streaming.frame import EncodedImage, Frame
+from server.streaming.frame import Frame
 from server.streaming.tiers.tier import ORIGINAL, Tier
 
 
@@ -34,26 +34,27 @@ class Choice:
 
     def next(self, frame: Frame, now_s: float) -> tuple[Tier, int, float]:
         """Return the tier of the next frame, about its bytes, and the seconds that it takes to encode."""
-        subscriber, image = self._subscriber, frame.image
-        seen = (image.format, image.width, image.height, subscriber.viewport, subscriber.formats)
+        subscriber, shape, passes = self._subscriber, frame.shape, frame.treatment is None
+        seen = (shape.format, shape.width, shape.height, passes, subscriber.viewport, subscriber.formats)
         is_another = seen != self._seen
         if is_another or now_s >= self._look_at:
             self._look_at = now_s + LOOK_S
-            if is_another or not self._is_sure(image):
+            if is_another or not self._is_sure(frame):
                 self._seen = seen
                 self._tier = self._choose(frame, now_s)
         tier = self._tier
-        if tier is ORIGINAL:
-            return tier, len(image.data), 0.0
+        if passes and tier is ORIGINAL:
+            return tier, len(frame.image.data), 0.0
         size_bytes, encode_s = self._canvas.renditions.estimate(frame, tier)
         return tier, size_bytes, encode_s
 
-    def _is_sure(self, image: EncodedImage) -> bool:
+    def _is_sure(self, frame: Frame) -> bool:
         """Tell whether a look would find what the last one found: the original, on a link with much room."""
         rate_bytes_s = self._subscriber.flow.rate_bytes_s
-        if self._tier is not ORIGINAL or rate_bytes_s is None:
+        # What is processed may be dear to encode as well: that is another look.
+        if self._tier is not ORIGINAL or rate_bytes_s is None or frame.treatment is not None:
             return False
-        return len(image.data) <= SURE_SHARE * rate_bytes_s * self._canvas.interval_s
+        return len(frame.image.data) <= SURE_SHARE * rate_bytes_s * self._canvas.interval_s
 
     def best(self, frame: Frame, now_s: float, *, shown: Tier) -> Tier | None:
         """Return the best tier that the link carries, for a canvas that rests; None: the one shown is."""
@@ -71,7 +72,7 @@ class Choice:
     def _ask(self, chooser: Callable[..., Tier], frame: Frame, now_s: float) -> Tier:
         subscriber, renditions = self._subscriber, self._canvas.renditions
         return chooser(
-            frame.image,
+            frame.shape,
             now_s=now_s,
             viewport=subscriber.viewport,
             formats=subscriber.formats,

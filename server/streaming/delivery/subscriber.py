@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from server.sound.microphone import Microphone
 from server.streaming.ages import Ages
 from server.streaming.clock import now_ms
 from server.streaming.delivery.mailbox import Mailbox
@@ -37,6 +38,7 @@ class Subscriber:
         flow: How much may be on its way to it.
         chooser: Which tier its frames are in.
         ages: How old frames are when it shows them.
+        microphone: What it tells of sound, and whether it may.
         max_fps: The rate that it wishes for, None for any, 0 for none.
         has_told: Whether its screen has told anything of itself.
         is_shown: Whether it says that its screen is visible.
@@ -57,6 +59,7 @@ class Subscriber:
         self.flow = FlowControl()
         self.chooser = TierChooser(tiers)
         self.ages = Ages()
+        self.microphone = Microphone()
         self.max_fps: float | None = None
         self.has_told = False
         self.is_shown = True
@@ -184,6 +187,7 @@ class Subscriber:
             "replaced": mailbox.replaced,
             "skipped": self.skipped,
             "ignored": self.ignored,
+            "audio": self.microphone.state(),
             **flow.state(),
             # Of the browser's own measurement; that of the link's pings is `min_rtt_ms`.
             "rtt_ms": self.rtt_ms if self.rtt_ms is not None else flow.state()["rtt_ms"],

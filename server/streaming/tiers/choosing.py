@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from server.streaming.frame import EncodedImage
+from server.streaming.frame import Shape
 from server.streaming.tiers.sizes import modelled_bytes_per_px
 from server.streaming.tiers.tier import ORIGINAL, Tier
 from server.streaming.tiers.trusted_rate import (
@@ -37,7 +37,8 @@ RISE_SHARE = 0.7
 LEAST_INTERVAL_S = 0.1
 # What the picture of a canvas that rests may take, seconds.
 REST_S = 2.0
-# Of the source's interval that encoding WebP may take: it is four times as dear as JPEG.
+# Of the source's interval that encoding WebP may take, four times as dear as JPEG; or PNG, where pictures
+# are processed and encoded as that.
 WEBP_SHARE = 0.5
 # Pillow copies a picture pixel by pixel with the interpreter's lock held before it encodes WebP:
 # some milliseconds for 1080p, which the event loop would feel beyond that.
@@ -55,7 +56,7 @@ FALLBACK = Tier(1.0, "jpeg", 85)
 class _Look:
     """What one decision is made of."""
 
-    image: EncodedImage
+    image: Shape
     rate_bytes_s: float | None
     interval_s: float
     encode_s: Callable[[Tier], float | None]
@@ -94,7 +95,7 @@ class TierChooser:
 
     def choose(
         self,
-        image: EncodedImage,
+        image: Shape,
         *,
         now_s: float,
         viewport: tuple[int, int] | None,
@@ -107,7 +108,7 @@ class TierChooser:
         """Choose the tier of the next frame.
 
         Args:
-            image: The frame's own image.
+            image: What the frame is in full.
             now_s: Monotonic seconds.
             viewport: The screen's size in device pixels, or None where it is not known.
             formats: The formats that the screen takes; JPEG is taken to be one of them.
@@ -120,7 +121,8 @@ class TierChooser:
         picture, screen = (image.format, image.width, image.height), (viewport, formats)
         self._trusted.look(rate_bytes_s, now_s)
         is_known = picture == self._picture and screen == self._screen
-        if is_known and self._tier is self._best is ORIGINAL and look.fits(ORIGINAL, FALL_SHARE):
+        is_best = is_known and self._tier is self._best is ORIGINAL
+        if is_best and look.fits(ORIGINAL, FALL_SHARE) and _may_be_original(look, may_be_late=False):
             # By far the most frequent case, and there is nothing better.
             self._misfits = 0
             return ORIGINAL
@@ -144,7 +146,7 @@ class TierChooser:
 
     def best_tier(
         self,
-        image: EncodedImage,
+        image: Shape,
         *,
         now_s: float,  # the same arguments as `choose`
         viewport: tuple[int, int] | None,
@@ -228,24 +230,24 @@ class TierChooser:
         """Return the tiers that a screen may get, best first; never none."""
         image = look.image
         scale = self._useful_scale(image, viewport)
-        is_taken = image.format in formats
+        is_taken = image.format in formats and _may_be_original(look, may_be_late=may_be_late)
         tiers = [
             tier
             for tier in self.tiers
             if tier is not ORIGINAL
             and tier.scale <= scale
             and (tier.format == "jpeg" or tier.format in formats)
-            and (tier.format != "webp" or _may_be_webp(look, tier, may_be_late=may_be_late))
+            and (tier.format != "webp" or _may_be_encoded(look, tier, "webp", may_be_late=may_be_late))
         ]
         if not is_taken or ORIGINAL not in self.tiers:
             return tiers or [ORIGINAL if is_taken else FALLBACK]
-        own_bytes = len(image.data)
+        own_bytes = look.bytes_of(ORIGINAL)
         smaller = [tier for tier in tiers if look.bytes_of(tier) < WORTHWHILE_SHARE * own_bytes]
         # Where pixels are to be saved, the original is still the best of what weighs no more.
         needs_scaling = scale < 1.0 and tiers[:1] == smaller[:1]
         return smaller if needs_scaling and smaller else [ORIGINAL, *smaller]
 
-    def _useful_scale(self, image: EncodedImage, viewport: tuple[int, int] | None) -> float:
+    def _useful_scale(self, image: Shape, viewport: tuple[int, int] | None) -> float:
         """Return the smallest scale there is that a screen need not enlarge by more than it may."""
         if viewport is None or min(viewport) <= 0:
             return 1.0
@@ -265,9 +267,17 @@ def _first_fitting(tiers: Sequence[Tier], look: _Look, share: float) -> Tier:
     return next((tier for tier in tiers if look.fits(tier, share)), min(tiers, key=look.bytes_of))
 
 
-def _may_be_webp(look: _Look, tier: Tier, *, may_be_late: bool) -> bool:
+def _may_be_original(look: _Look, *, may_be_late: bool) -> bool:
+    """Tell whether the original is to be had: it may have to be encoded, as something dear."""
+    if look.image.format == "jpeg" or look.encode_s(ORIGINAL) == 0.0:
+        return True
+    return _may_be_encoded(look, ORIGINAL, look.image.format, may_be_late=may_be_late)
+
+
+def _may_be_encoded(look: _Look, tier: Tier, format_: str, *, may_be_late: bool) -> bool:
+    """Tell whether there is time to encode something as WebP or PNG."""
     width, height = tier.size_of(look.image.width, look.image.height)
-    if width * height > WEBP_MAX_PX:
+    if format_ == "webp" and width * height > WEBP_MAX_PX:
         return False
     encode_s = look.encode_s(tier)
     return may_be_late or (encode_s is not None and encode_s <= WEBP_SHARE * look.interval_s)

@@ -15,7 +15,7 @@ from server.errors import InvalidError
 from server.streaming.frame import EncodedImage, Frame
 from server.streaming.payload import Payload
 from server.streaming.tiers.sources import AbandonedError, Source
-from server.streaming.tiers.tier import ORIGINAL, Tier
+from server.streaming.tiers.tier import Tier
 from server.streaming.wire import Form
 
 
@@ -102,7 +102,7 @@ class Work:
             self.bug = exc
 
     def _encode(self) -> None:
-        if self._tier is ORIGINAL:
+        if self.source.is_ready_made(self._tier):
             return
         self.made = self.source.encoded.get(self._tier)
         if self.made is None:

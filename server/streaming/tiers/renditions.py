@@ -1,8 +1,8 @@
 """What a canvas's frames become on the wire: each encoded and packed once, for however many subscribers.
 
-A frame in the tier `original` passes through untouched. Every other tier is encoded in a pool, never on
-the event loop; per tier at most one frame at a time, with the newest one wanted behind it. Twins, frames
-that show the same picture, share what was encoded of it.
+A frame in the tier `original` passes through untouched, unless its canvas processes its pictures. Every
+other tier is encoded in a pool, never on the event loop; per tier at most one frame at a time, with the
+newest one wanted behind it. Twins, frames that show the same picture, share what was encoded of it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import replace
 
+from server.streaming.clock import now_ms
 from server.streaming.frame import EncodedImage, Frame
 from server.streaming.payload import Payload
 from server.streaming.tiers.line import Line, Request
 from server.streaming.tiers.sizes import TierSizes
-from server.streaming.tiers.snapshots import Snapshots, rounded_width
+from server.streaming.tiers.snapshots import Snapshots, rounded_width, snapshot_tier
 from server.streaming.tiers.sources import Source
 from server.streaming.tiers.tier import ORIGINAL, Tier
 from server.streaming.wire import Form, frame_payload
@@ -61,10 +62,14 @@ class Renditions:
         source = self._known(frame)
         if source is not None and (made := source.encoded.get(tier)):
             return len(made[0].data), 0.0
-        return self._sizes.estimate(frame.image, tier)
+        return self._sizes.estimate(frame.image, tier, frame.treatment)
 
     def is_undecodable(self, frame: Frame) -> bool:
-        """Tell whether a frame has turned out to be broken: only its original can be sent."""
+        """Tell whether a frame has turned out to be broken.
+
+        Only its original can be sent, and nothing where it was to be processed: the canvas was told not to
+        show it as it came.
+        """
         source = self._known(frame)
         return source is not None and source.is_broken
 
@@ -88,7 +93,8 @@ class Renditions:
         if key in self._payloads:
             self._payloads.move_to_end(key)
             return self._payloads[key][1]
-        made = (source.image, frame.published_ms) if tier is ORIGINAL else source.encoded.get(tier)
+        ready_made = source.is_ready_made(tier)
+        made = (source.image, frame.published_ms) if ready_made else source.encoded.get(tier)
         if made is None or (form.is_text and len(made[0].data) > _TEXT_ON_LOOP_BYTES):
             return None
         payload = _pack(frame, tier, form, *made)
@@ -113,14 +119,14 @@ class Renditions:
         loop = asyncio.get_running_loop()
         request = Request(frame, form, on_done)
         source = self._source_of(frame)
-        if source.is_broken and tier is not ORIGINAL:
+        if source.is_broken and not source.is_ready_made(tier):
             loop.call_soon(request.done, None)
             return request
         self._join(tier, source, request, loop)
         return request
 
     async def image(self, frame: Frame, format_: str, *, width: int | None = None) -> EncodedImage:
-        """Return a frame's image in a format, for those who ask for single pictures.
+        """Return a frame's image, as it is shown, in a format, for those who ask for single pictures.
 
         Args:
             frame: The frame.
@@ -134,16 +140,29 @@ class Renditions:
         Cancellation:
             Loses nothing; what nobody else waits for is given up.
         """
-        image = frame.image
-        width = rounded_width(image, width)
-        if image.format == format_ and width is None:
-            return image
         # So that what is kept of it goes when newer ones come.
-        self._source_of(frame)
-        return await self._snapshots.image(image, format_, width, self._count)
+        source = self._source_of(frame)
+        width = rounded_width(source.shape, width)
+        tier = snapshot_tier(source.shape, format_, width)
+        if source.is_ready_made(tier):
+            return source.image
+        if tier in source.encoded:
+            return source.encoded[tier][0]
+        try:
+            return await self._snapshots.image(source, tier, width, self._note_snapshot)
+        finally:
+            self._count_broken(source)
 
-    def _count(self) -> None:
+    def _note_snapshot(self, source: Source, tier: Tier, image: EncodedImage) -> None:
         self.encoded += 1
+        if tier is ORIGINAL:
+            # Screens get the same.
+            source.encoded.setdefault(tier, (image, now_ms()))
+
+    def _count_broken(self, source: Source) -> None:
+        if source.is_broken and not source.is_counted:
+            source.is_counted = True
+            self.undecodable += 1
 
     def _join(self, tier: Tier, source: Source, request: Request, loop: asyncio.AbstractEventLoop) -> None:
         line = self._lines.get(tier)
@@ -179,16 +198,14 @@ class Renditions:
         work, tier = line.end(), line.tier
         source = work.source
         self.cancelled += work.is_abandoned
-        if source.is_broken and not source.is_counted:
-            source.is_counted = True
-            self.undecodable += 1
+        self._count_broken(source)
         if work.made is not None and tier not in source.encoded:
             self.encoded += 1
-            self._sizes.learn(source.image, tier, len(work.made[0].data), work.took_s)
+            self._sizes.learn(source.image, tier, len(work.made[0].data), work.took_s, source.treatment)
             source.encoded[tier] = work.made
         for (_, form), (frame, payload) in work.packed.items():
             self._keep(source, frame, tier, form, payload)
-        failed = (source.is_broken and tier is not ORIGINAL) or work.bug is not None
+        failed = (source.is_broken and not source.is_ready_made(tier)) or work.bug is not None
         for request in work.requests:
             packed = work.packed.get(request.key)
             if packed is not None or failed:
@@ -208,9 +225,8 @@ class Renditions:
                 self._payloads.popitem(last=False)
 
     def _known(self, frame: Frame) -> Source | None:
-        image = frame.image
         for source in self._sources:
-            if source.image is image:
+            if source.shows(frame):
                 return source
         return None
 
@@ -220,12 +236,12 @@ class Renditions:
         if source is not None:
             source.sequence = max(source.sequence, frame.sequence)
             return source
-        source = Source(frame.image, frame.sequence)
+        source = Source(frame.image, frame.sequence, frame.treatment)
         self._sources.append(source)
         self._sources.sort(key=lambda kept: kept.sequence)
         while len(self._sources) > _KEPT_SOURCES:
             gone = self._sources.pop(0)
-            self._snapshots.forget(gone.image)
+            self._snapshots.forget(gone)
             for key in [key for key, (kept, _) in self._payloads.items() if kept is gone]:
                 del self._payloads[key]
         return source
@@ -233,4 +249,4 @@ class Renditions:
 
 def _pack(frame: Frame, tier: Tier, form: Form, image: EncodedImage, encoded_ms: float) -> Payload:
     stages = {**frame.stages, "encoded": encoded_ms}
-    return frame_payload(replace(frame, image=image, stages=stages), form, tier.name)
+    return frame_payload(replace(frame, image=image, stages=stages, treatment=None), form, tier.name)

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 from server.errors import ServerFullError
-from server.streaming.frame import EncodedImage
-from server.streaming.images import transcoding
+from server.streaming.frame import EncodedImage, Shape
+from server.streaming.processing import Treatment
+from server.streaming.tiers.sources import AbandonedError, Source
+from server.streaming.tiers.tier import ORIGINAL, Tier
 
 
 # Different pictures that may be waited for, on all canvases together: a few seconds of work.
@@ -25,10 +27,11 @@ KEPT_BYTES = 64 * 1024 * 1024
 WIDTH_STEP_PX = 16
 QUALITY = 85
 
-_Key = tuple[int, str, int | None]
+_Key = tuple[int, Treatment | None, Tier]
+_OnMade = Callable[[Source, Tier, EncodedImage], None]
 
 
-def rounded_width(image: EncodedImage, width: int | None) -> int | None:
+def rounded_width(image: Shape, width: int | None) -> int | None:
     """Return how wide a picture becomes for who asks for a width, pixels; None: as wide as it is."""
     if width is None:
         return None
@@ -36,12 +39,21 @@ def rounded_width(image: EncodedImage, width: int | None) -> int | None:
     return rounded if rounded < image.width else None
 
 
+def snapshot_tier(shape: Shape, format_: str, width: int | None) -> Tier:
+    """Return what a picture is encoded as for who asks for a format and a width, which is rounded already."""
+    if format_ == shape.format and width is None:
+        return ORIGINAL
+    return Tier(width / shape.width if width else 1.0, format_, QUALITY)
+
+
 class _Making:
     """One picture that is being made, or waits for its turn."""
 
-    def __init__(self, key: _Key, image: EncodedImage, on_made: Callable[[], None]) -> None:
+    def __init__(self, key: _Key, source: Source, tier: Tier, width: int | None, on_made: _OnMade) -> None:
         self.key = key
-        self.image = image
+        self.source = source
+        self.tier = tier
+        self.width = width
         self.on_made = on_made
         self.waiting: list[asyncio.Future[EncodedImage]] = []
 
@@ -51,14 +63,17 @@ class _Making:
         Raises:
             InvalidError: If the picture is broken.
         """
-        _, format_, width = self.key
-        if not self.waiting:
+        shape, size = self.source.shape, None
+        if self.width:
+            size = self.width, max(1, round(shape.height * self.width / shape.width))
+        try:
+            return self.source.encode(self.tier, self._check, size)[0]
+        except AbandonedError:
             return None
-        picture = transcoding.load(self.image.data, width / self.image.width if width else 1.0)
-        if width and self.waiting:
-            height = max(1, round(picture.height * width / picture.width))
-            picture = transcoding.shrink(picture, width, height)
-        return transcoding.write(picture, format_, QUALITY) if self.waiting else None
+
+    def _check(self) -> None:
+        if not self.waiting:
+            raise AbandonedError
 
 
 class Snapshots:
@@ -72,18 +87,16 @@ class Snapshots:
         self._makings: OrderedDict[_Key, _Making] = OrderedDict()  # that wait, first come first
         self._running: _Making | None = None
         # The frame's image is kept with it, so that no other one takes its identity.
-        self._kept: OrderedDict[_Key, tuple[EncodedImage, EncodedImage]] = OrderedDict()
+        self._kept: OrderedDict[_Key, tuple[Source, EncodedImage]] = OrderedDict()
 
-    async def image(
-        self, image: EncodedImage, format_: str, width: int | None, on_made: Callable[[], None]
-    ) -> EncodedImage:
-        """Return an image in a format and width; made once for all who ask meanwhile.
+    async def image(self, source: Source, tier: Tier, width: int | None, on_made: _OnMade) -> EncodedImage:
+        """Return a picture in a format and width; made once for all who ask meanwhile.
 
         Args:
-            image: A frame's image.
-            format_: One of `FORMATS`.
+            source: A frame's picture.
+            tier: As `snapshot_tier` returns it.
             width: Pixels, as `rounded_width` returns it.
-            on_made: Called when it had to be made.
+            on_made: Called when it had to be made, with what was made of what.
 
         Raises:
             InvalidError: If the picture is broken.
@@ -92,11 +105,15 @@ class Snapshots:
         Cancellation:
             Takes the wish back.
         """
-        key = (id(image), format_, width)
+        key = (id(source.image), source.treatment, tier)
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key][1]
-        making = self._join(key, image, on_made)
+        making = self._makings.get(key) or self._running_for(key)
+        if making is None:
+            if len(self._makings) >= MAX_WAITING:
+                raise ServerFullError("pictures waited for", MAX_WAITING)
+            making = self._makings[key] = _Making(key, source, tier, width, on_made)
         future: asyncio.Future[EncodedImage] = asyncio.get_running_loop().create_future()
         making.waiting.append(future)
         self._run()
@@ -107,23 +124,17 @@ class Snapshots:
             if not making.waiting and self._makings.get(key) is making:
                 del self._makings[key]
 
-    def forget(self, image: EncodedImage) -> None:
-        """Keep nothing of an image: newer ones are shown."""
+    def forget(self, source: Source) -> None:
+        """Keep nothing of a picture: newer ones are shown."""
         if self._kept:
-            for key in [key for key, (kept, _) in self._kept.items() if kept is image]:
+            of = id(source.image), source.treatment
+            for key in [key for key in self._kept if key[:2] == of]:
                 del self._kept[key]
 
-    def _join(self, key: _Key, image: EncodedImage, on_made: Callable[[], None]) -> _Making:
+    def _running_for(self, key: _Key) -> _Making | None:
         running = self._running
         # One that nobody waits for may have been given up already.
-        if running is not None and running.key == key and running.waiting:
-            return running
-        making = self._makings.get(key)
-        if making is None:
-            if len(self._makings) >= MAX_WAITING:
-                raise ServerFullError("pictures waited for", MAX_WAITING)
-            making = self._makings[key] = _Making(key, image, on_made)
-        return making
+        return running if running is not None and running.key == key and running.waiting else None
 
     def _run(self) -> None:
         """Have the next picture made, unless one is."""
@@ -142,10 +153,12 @@ class Snapshots:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._done, making, made)
 
+        making.source.want(making.tier)
         try:
             self._executor.submit(work)
         except RuntimeError:
             # It is shut down when nobody is left but those who are about to go.
+            making.source.unwant(making.tier)
             for future in making.waiting:
                 future.cancel()
             return
@@ -154,8 +167,9 @@ class Snapshots:
     def _done(self, making: _Making, made: EncodedImage | Exception | None) -> None:
         """Take in what the thread has made, tell those who wait for it, and go on."""
         self._running = None
+        making.source.unwant(making.tier)
         if isinstance(made, EncodedImage):
-            making.on_made()
+            making.on_made(making.source, making.tier, made)
             self._keep(making, made)
         for future in making.waiting:
             if future.done():
@@ -167,8 +181,13 @@ class Snapshots:
         self._run()
 
     def _keep(self, making: _Making, made: EncodedImage) -> None:
-        self._kept[making.key] = (making.image, made)
-        size_bytes = sum(len(image.data) + len(picture.data) for image, picture in self._kept.values())
+        self._kept[making.key] = (making.source, made)
+        size_bytes = sum(_kept_bytes(*kept) for kept in self._kept.values())
         while len(self._kept) > KEPT or size_bytes > KEPT_BYTES:
-            _, (image, picture) = self._kept.popitem(last=False)
-            size_bytes -= len(image.data) + len(picture.data)
+            _, kept = self._kept.popitem(last=False)
+            size_bytes -= _kept_bytes(*kept)
+
+
+def _kept_bytes(source: Source, made: EncodedImage) -> int:
+    """Return how much is kept alive by keeping a picture: with its source goes what screens got of it."""
+    return len(source.image.data) + len(made.data)

@@ -1,7 +1,7 @@
 """One picture of a canvas and everything that has been made of it, and the work of making more.
 
-The work is done in threads, its state is shared with the event loop under one lock that is held for
-microseconds. Knows no canvas, no subscriber and no event loop.
+The work is done in threads. The decoded picture, processed where the canvas wants that, is shared by all
+who need it: whoever needs it meanwhile waits. Knows no canvas, no subscriber and no event loop.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from PIL import Image
 
 from server.errors import InvalidError
 from server.streaming.clock import now_ms
-from server.streaming.frame import EncodedImage
-from server.streaming.images import transcoding
-from server.streaming.tiers.tier import Tier
+from server.streaming.frame import EncodedImage, Frame, Shape
+from server.streaming.images import effects, transcoding
+from server.streaming.processing import Treatment
+from server.streaming.tiers.tier import ORIGINAL, Tier
 
 
 class AbandonedError(Exception):
@@ -24,26 +25,38 @@ class AbandonedError(Exception):
 
 
 class Source:
-    """One picture.
+    """One picture, and what is done to it before it is shown.
 
     Attributes:
-        image: As it came; also what tells it from others: twins share theirs.
+        image: As it came; also what tells it from others, with the treatment: twins share theirs.
+        treatment: What is done to it; None: it is shown as it came.
+        shape: What it comes out as in full.
         sequence: Of the newest frame that shows it.
         encoded: What it was encoded as, and when that was done (Unix ms).
         is_broken: Whether it has turned out that it cannot be decoded.
         is_counted: Whether that was counted.
     """
 
-    def __init__(self, image: EncodedImage, sequence: int) -> None:
+    def __init__(self, image: EncodedImage, sequence: int, treatment: Treatment | None = None) -> None:
         self.image = image
+        self.treatment = treatment
+        self.shape: Shape = image if treatment is None else treatment.shown_as(image.width, image.height)
         self.sequence = sequence
         self.encoded: dict[Tier, tuple[EncodedImage, float]] = {}
         self.is_broken = False
         self.is_counted = False
         self._wanted: dict[Tier, int] = {}
-        self._decoded: Image.Image | None = None
-        self._decoded_scale = 0.0
+        self._picture: Image.Image | None = None
+        self._picture_scale = 0.0
         self._lock = threading.Lock()
+
+    def shows(self, frame: Frame) -> bool:
+        """Tell whether this is the picture of a frame."""
+        return self.image is frame.image and self.treatment == frame.treatment
+
+    def is_ready_made(self, tier: Tier) -> bool:
+        """Tell whether a tier is the file as it came."""
+        return tier is ORIGINAL and self.treatment is None
 
     def want(self, tier: Tier) -> None:
         """Say that a tier is going to be encoded, so that decoding serves it, too."""
@@ -55,15 +68,19 @@ class Source:
         if not self._wanted[tier]:
             del self._wanted[tier]
         if not self._wanted:
-            self._decoded = None
-            self._decoded_scale = 0.0
+            self._picture = None
+            self._picture_scale = 0.0
 
-    def encode(self, tier: Tier, check: Callable[[], None]) -> tuple[EncodedImage, float, float]:
-        """Encode it as a tier says; blocking.
+    def encode(
+        self, tier: Tier, check: Callable[[], None], size: tuple[int, int] | None = None
+    ) -> tuple[EncodedImage, float, float]:
+        """Encode it as a tier says; blocking. The tier must be wanted meanwhile.
 
         Args:
             tier: Scale, format and quality.
-            check: Called between decoding, shrinking and encoding; may raise `AbandonedError`.
+            check: Called between two steps, of which decoding, shrinking and encoding are some; may raise
+                `AbandonedError`.
+            size: In pixels; None: as the tier says.
 
         Returns:
             The image, the seconds that it took in this thread, and when it was done, Unix ms.
@@ -74,27 +91,50 @@ class Source:
         """
         check()
         began_s = time.monotonic()
-        picture = self._decode(tier.scale)
+        picture = self._decode(tier.scale, check)
         check()
-        picture = transcoding.shrink(picture, *tier.size_of(self.image.width, self.image.height))
+        picture = transcoding.shrink(picture, *(size or tier.size_of(self.shape.width, self.shape.height)))
         check()
-        encoded = transcoding.write(picture, tier.format, tier.quality)
+        format_, quality = tier.format, tier.quality
+        if tier is ORIGINAL and self.treatment is not None:
+            format_, quality = self.treatment.format, self.treatment.quality
+        encoded = transcoding.write(picture, format_, quality)
         return encoded, time.monotonic() - began_s, now_ms()
 
-    def _decode(self, scale: float) -> Image.Image:
-        """Return the decoded picture, at least as large as this scale; decoded once for all who want it.
+    def _decode(self, scale: float, check: Callable[[], None]) -> Image.Image:
+        """Return the picture as it is shown, at least as large as this scale: made once for all who want it.
 
         Others wait meanwhile: reducing what one has decoded costs a quarter of decoding again.
         """
         with self._lock:
             if self.is_broken:
                 raise InvalidError("the image cannot be decoded", field="body")
-            if self._decoded is None or self._decoded_scale < scale:
+            if self._picture is None or self._picture_scale < scale:
                 needed = max([scale, *(tier.scale for tier in tuple(self._wanted))])
-                try:
-                    self._decoded = transcoding.load(self.image.data, needed)
-                except InvalidError:
-                    self.is_broken = True
-                    raise
-                self._decoded_scale = needed
-            return self._decoded
+                self._picture = self._make(needed, check)
+                self._picture_scale = needed
+            return self._picture
+
+    def _make(self, scale: float, check: Callable[[], None]) -> Image.Image:
+        image, treatment = self.image, self.treatment
+        processed = self.encoded.get(ORIGINAL)
+        if processed is not None:
+            # It is let go of as soon as nobody wants it: who comes later is served from what screens got.
+            return transcoding.load(processed[0].data, scale)
+        try:
+            picture = transcoding.load(image.data, scale)
+        except InvalidError:
+            self.is_broken = True
+            raise
+        if treatment is None:
+            return picture
+
+        def check_alone() -> None:
+            # What several want is made to its end, whoever has gone meanwhile.
+            if sum(self._wanted.values()) <= 1:
+                check()
+
+        check_alone()
+        return effects.process(
+            picture, treatment.processing, of_width=image.width, of_height=image.height, check=check_alone
+        )

@@ -38,7 +38,8 @@ class Tier:
 
 
 ORIGINAL = Tier(1.0, "", 0)
-"""The file as it came from its source, passed through untouched. Compared by identity."""
+"""The file as it came from its source, passed through untouched; where a canvas processes its pictures, the
+processed one in full, as the canvas has it encoded. Compared by identity."""
 
 # Half of 4K is what a 1080p screen shows pixel by pixel, and a quarter is what a phone does; both are
 # sizes that libjpeg decodes to directly. Each step saves a quarter to a half of the bytes.

@@ -263,18 +263,28 @@ test('frames that were lost before a new epoch are not told to the new one', asy
     assert.equal(acks[0].skipped, 0);
 });
 
-test('formats names webp only where a webp was decoded', async () => {
-    const { environment, painter } = setUp();
-    painter.close();
-    const counts = { created: 0, closed: 0 };
-    const decoder = new Decoder(environment, (changed) => Object.assign(counts, changed));
-
-    const able = decoder.formats();
+test('a frame that cannot be drawn is no reason to stop', async () => {
+    const { environment, counts } = setUp();
+    const drawn = [];
+    const painter = new Painter(new Decoder(environment, (changed) => Object.assign(counts, changed)), environment, {
+        draw: (_, { sequence }) => {
+            if (sequence === 1) {
+                throw new Error('InvalidStateError');
+            }
+            drawn.push(sequence);
+        },
+        offsetMs: () => 0,
+    });
+    painter.offer(frame(1, { present_at_ms: environment.nowMs() + 50 }), () => {});
+    painter.offer(frame(2, { present_at_ms: environment.nowMs() + 120 }), () => {});
     await environment.finishDecode();
-    const unable = decoder.formats();
-    await environment.failDecode();
+    environment.advance(50);
+    await environment.finishDecode();
+    assert.throws(() => environment.paint(), /InvalidStateError/);
 
-    assert.deepEqual(await able, ['jpeg', 'png', 'webp']);
-    assert.deepEqual(await unable, ['jpeg', 'png']);
-    assert.deepEqual(counts, { created: 1, closed: 1 });
+    environment.advance(70);
+    environment.paint();
+
+    assert.deepEqual(drawn, [2]);
+    assert.deepEqual(counts, { created: 2, closed: 2 });
 });

@@ -11,6 +11,7 @@ function setUp() {
     const environment = new FakeEnvironment();
     const seen = [];
     const frames = [];
+    const downs = [];
     const connection = new Connection(
         'ws://wall.test/ws/left',
         VIEWER,
@@ -18,13 +19,16 @@ function setUp() {
             onHello: ({ canvas }) => seen.push(`hello ${canvas.slug}`),
             onFrame: (message, acknowledge) => frames.push({ sequence: message.sequence, acknowledge }),
             onStatus: ({ state }) => seen.push(`status ${state}`),
-            onDown: () => seen.push('down'),
+            onDown: (code) => {
+                seen.push('down');
+                downs.push(code);
+            },
             onEnd: (code) => seen.push(`end ${code}`),
         },
         environment,
     );
     connection.open();
-    return { environment, seen, frames, connection };
+    return { environment, seen, frames, downs, connection };
 }
 
 function greet(environment) {
@@ -138,6 +142,68 @@ test('a new hello forgets the clock of the one before', () => {
     assert.equal('offset_ms' in environment.socket.take('ack')[0], false);
 });
 
+test('the server’s clock is told when it is known better, and only then', () => {
+    const environment = new FakeEnvironment();
+    const told = [];
+    const connection = new Connection('ws://wall.test/ws/left', VIEWER, {
+        onHello: () => {},
+        onClock: (clock) => told.push(clock),
+        onDown: () => {},
+    }, environment);
+    connection.open();
+    greet(environment);
+    assert.equal(connection.clock, null);
+
+    for (const [rttMs, offsetMs] of [[40, 510], [10, 500], [30, 520]]) {
+        const askedMs = environment.nowMs();
+        environment.advance(rttMs);
+        answerTime(environment, askedMs + rttMs / 2 + offsetMs);
+    }
+
+    assert.deepEqual(told, [{ offset_ms: 510, rtt_ms: 40 }, { offset_ms: 500, rtt_ms: 10 }]);
+    assert.equal(connection.clock, told[1]);
+});
+
+test('a size that is learned from hello goes with the first ready', () => {
+    const environment = new FakeEnvironment();
+    const connection = new Connection('ws://wall.test/ws/left', VIEWER, {
+        onHello: () => connection.resize({ width: 300, height: 200 }),
+    }, environment);
+    connection.open();
+
+    greet(environment);
+    environment.advance(1000);
+
+    assert.deepEqual(environment.socket.take('ready').map(({ viewport }) => viewport), [{ width: 300, height: 200 }]);
+});
+
+test('the page’s gate lets it open, and hears what becomes of it', () => {
+    const environment = new FakeEnvironment();
+    const heard = [];
+    let go = null;
+    const gate = {
+        join: (open) => {
+            go = open;
+            const hear = (name) => () => heard.push(name);
+            return { ask: hear('ask'), lost: hear('lost'), proven: hear('proven'), leave: hear('leave') };
+        },
+    };
+    const handlers = { onHello: () => {}, onFrame: () => {}, onDown: () => heard.push('down'), onEnd: () => {} };
+    const connection = new Connection('ws://wall.test/ws/left', VIEWER, handlers, environment, gate);
+
+    connection.open();
+    assert.equal(environment.sockets.length, 0, 'not before it is let go');
+    go();
+    greet(environment);
+    environment.socket.pushMessage(frame(1));
+    environment.socket.drop(1006);
+    environment.advance(125);
+    go();
+    environment.socket.drop(4404);
+
+    assert.deepEqual(heard, ['leave', 'ask', 'proven', 'lost', 'down', 'ask', 'leave', 'down']);
+});
+
 test('ready is sent again once a resize has come to rest', () => {
     const { environment, connection } = setUp();
     greet(environment);
@@ -224,6 +290,18 @@ for (const code of [1000, 1001, 1006, 1009, 1011, 1013, 4408]) {
         assert.deepEqual(seen, ['hello left', 'down']);
     });
 }
+
+test('a connection that is down says with which code it was closed, where it was', () => {
+    const { environment, downs } = setUp();
+
+    environment.socket.drop(1013);
+    environment.advance(125);
+    greet(environment);
+    environment.advance(30_000 + 250);
+    environment.socket.drop(4404);
+
+    assert.deepEqual(downs, [1013, undefined, 4404]);
+});
 
 test('a bye that wants no other attempt is the end', () => {
     const { environment, seen } = setUp();

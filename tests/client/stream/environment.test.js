@@ -52,3 +52,17 @@ test('a browser that draws no frames calls back all the same, and not again when
 
     assert.equal(called, 1);
 });
+
+test('a worker without animation frames paints at a screen’s pace', () => {
+    delete globalThis.requestAnimationFrame;
+    let called = 0;
+    browser.requestFrame(() => {
+        called += 1;
+    });
+
+    mock.timers.tick(15);
+    assert.equal(called, 0);
+    mock.timers.tick(10_000);
+
+    assert.equal(called, 1);
+});

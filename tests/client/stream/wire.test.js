@@ -96,9 +96,31 @@ test('stages, tier and an instant may be there or not', () => {
     assert.equal(plain.stages, undefined);
 });
 
+test('what a canvas is shown with may be there or not, in hello and in status', () => {
+    const transition = { kind: 'wipe', duration_s: 0.5 };
+    const canvas = { ...HELLO.canvas, fps: 4, transition };
+    const hello = decodeMessage(toBuffer(encode({ ...HELLO, canvas, features: ['audio'], subscriber: 7 })));
+    const queue = { length: 1, next: [{ id: 'a' }] };
+    const status = decodeMessage(toBuffer(encode({ type: 'status', state: 'idle', job: null, queue, transition })));
+
+    assert.deepEqual([hello.canvas, hello.features, hello.subscriber], [canvas, ['audio'], 7]);
+    assert.deepEqual([status.job, status.queue, status.transition], [null, queue, transition]);
+});
+
+test('a kind of transition that this browser does not know passes', () => {
+    const transition = { kind: 'page-peel', duration_s: 1 };
+
+    const status = decodeMessage(toBuffer(encode({ type: 'status', state: 'idle', transition })));
+
+    assert.deepEqual(status.transition, transition);
+});
+
 test('a map whose type is the name of an object’s own method is unknown, too', () => {
     assert.equal(decodeMessage(toBuffer(encode({ type: 'constructor' }))), null);
 });
+
+const canvasWith = (fields) => encode({ ...HELLO, canvas: { ...HELLO.canvas, ...fields } });
+const statusWith = (fields) => encode({ type: 'status', state: 'idle', ...fields });
 
 const MALFORMED = [
     ['nothing', new Uint8Array(0)],
@@ -112,6 +134,11 @@ const MALFORMED = [
     ['bytes after the map', new Uint8Array([...encode(HELLO), 0])],
     ['a hello without a canvas', encode({ ...HELLO, canvas: undefined })],
     ['a hello whose canvas has no width', encode({ ...HELLO, canvas: { slug: 'left', height: 1 } })],
+    ['a hello whose canvas has a transition without a kind', canvasWith({ transition: {} })],
+    ['a hello whose canvas has a rate that is no number', canvasWith({ fps: '4' })],
+    ['a hello at a time that is no number', encode({ ...HELLO, server_time_ms: 'now' })],
+    ['a hello whose features are no names', encode({ ...HELLO, features: [1] })],
+    ['a hello whose limits are no map', encode({ ...HELLO, limits: 20 })],
     ['a frame without a sequence', encode({ ...frame(1), sequence: null })],
     ['a sequence that is no whole number', encode(frame(1.5))],
     ['a sequence below zero', encode(frame(-1))],
@@ -125,6 +152,9 @@ const MALFORMED = [
     ['an instant that is no number', encode(frame(1, { present_at_ms: 'soon' }))],
     ['an image in base64', encode(frame(1, { image: 'AAAA' }))],
     ['a status without a state', encode({ type: 'status', state: null })],
+    ['a status whose transition has no duration', statusWith({ transition: { kind: 'cut' } })],
+    ['a status whose queue is a list', statusWith({ queue: [] })],
+    ['a status whose job is a name', statusWith({ job: 'a' })],
     ['a time without the server’s', encode({ type: 'time', client_sent_ms: 1 })],
     ['a bye that does not say whether to return', encode({ type: 'bye', reason: 'restart' })],
 ];

@@ -1,60 +1,9 @@
 import assert from 'node:assert/strict';
 import test, { afterEach, beforeEach } from 'node:test';
 
-import { Decoder } from '../../../client/paint/decoder.js';
 import { Tile } from '../../../client/wall/tile.js';
-import { FakeEnvironment, HELLO, frame } from '../fakes.js';
-
-/** As much of an element as a tile touches. */
-class FakeElement {
-    dataset = {};
-    style = {};
-    children = [];
-    attributes = {};
-    textContent = '';
-    width = 300;
-    height = 150;
-    isRemoved = false;
-    drawn = [];
-    events = [];
-    #marks = new Set();
-
-    constructor(name) {
-        this.name = name;
-    }
-
-    classList = {
-        toggle: (mark, isSet) => (isSet ? this.#marks.add(mark) : this.#marks.delete(mark)),
-    };
-
-    has(mark) {
-        return this.#marks.has(mark);
-    }
-
-    append(...children) {
-        this.children.push(...children);
-    }
-
-    setAttribute(name, value) {
-        this.attributes[name] = value;
-    }
-
-    remove() {
-        this.isRemoved = true;
-    }
-
-    getContext() {
-        return { drawImage: (bitmap, ...rectangle) => this.drawn.push(rectangle) };
-    }
-
-    dispatchEvent(event) {
-        this.events.push(event);
-    }
-
-    find(className) {
-        return this.children.find((child) => child.className.split(' ').includes(className));
-    }
-}
+import { FakeEnvironment, HELLO } from '../fakes.js';
+import { FakeElement, FakeOverlays, FakeScreens } from './fakes.js';
 
 beforeEach(() => {
     globalThis.document = { createElement: (name) => new FakeElement(name) };
@@ -64,16 +13,24 @@ afterEach(() => {
     delete globalThis.document;
 });
 
-function setUp({ shape = { width: 512, height: 512 }, ...services } = {}) {
+const PLACE = { x: 20, y: 0, width: 1000, height: 1000 };
+const SQUARE = { width: 512, height: 512 };
+const HD = { width: 1920, height: 1080 };
+
+/** A place on a screen that shows all of it. */
+const wholly = (whole, pixelRatio = 2) => ({ whole, shown: whole, pixelRatio, isGliding: false });
+
+function setUp({ shape = SQUARE, fit = 'contain', place = wholly(PLACE), ...services } = {}) {
     const environment = new FakeEnvironment();
+    const screens = new FakeScreens();
     const parent = new FakeElement('main');
     const learned = [];
     const sight = { see: null, isWatched: false };
     const tile = new Tile('left', shape, parent, {
         environment,
-        decoder: new Decoder(environment),
-        formats: ['jpeg', 'png'],
+        screens,
         streamUrl: (slug) => `ws://wall.test/ws/${slug}`,
+        surface: { fit, background: '#050507', isSmooth: true },
         isVisible: true,
         watchSight: (_, onSight) => {
             Object.assign(sight, { see: onSight, isWatched: true });
@@ -82,74 +39,126 @@ function setUp({ shape = { width: 512, height: 512 }, ...services } = {}) {
             };
         },
         onShape: () => learned.push({ ...tile.shape }),
+        overlays: new FakeOverlays(),
+        say: (key, { slug }) => `${key}: ${slug}`,
         ...services,
     });
-    tile.hang({ x: 20, y: 0, width: 1000, height: 1000 }, 2);
+    tile.hang(place);
     const [section] = parent.children;
-    return { environment, tile, section, canvas: section.find('picture'), learned, sight };
+    const canvas = section.find('picture');
+    const screen = screens.last;
+    const plate = section.find('plate');
+    return { environment, tile, section, canvas, screen, events: screen.events, plate, learned, sight };
 }
 
-function greet(environment, fields = {}) {
-    environment.socket.accept();
-    environment.socket.pushMessage({ ...HELLO, canvas: { ...HELLO.canvas, ...fields } });
+const greet = (events, fields = {}) => events.onHello({ ...HELLO, ...fields });
+
+/** What a screen tells of a frame. */
+function report(sequence, fields = {}) {
+    return {
+        sequence,
+        job: 'job-1',
+        tier: 'full',
+        timestamp_ms: 1_700_000_000_000 + sequence,
+        present_at_ms: null,
+        ...fields,
+    };
 }
 
-async function show(environment, message) {
-    environment.socket.pushMessage(message);
-    await environment.finishDecode(0, message);
-    environment.paint();
-}
+test('the canvas is opened with what the page wants of it', () => {
+    const { screen, canvas } = setUp({ maxFps: 0, fit: 'cover' });
 
-test('a picture is drawn in the screen’s own pixels, and placed in CSS pixels', async () => {
-    const { environment, section, canvas } = setUp();
-    greet(environment);
+    assert.equal(screen.canvas, canvas);
+    assert.equal(screen.opened, 1);
+    assert.deepEqual(screen.options, {
+        slug: 'left',
+        url: 'ws://wall.test/ws/left',
+        isVisible: true,
+        maxFps: 0,
+        fit: 'cover',
+        background: '#050507',
+        isSmooth: true,
+    });
+});
 
-    await show(environment, frame(1));
+test('the tile covers its place in CSS pixels, and its screen in the screen’s own', () => {
+    const { section, screen } = setUp();
 
-    assert.deepEqual([canvas.width, canvas.height], [1000, 1000]);
-    assert.deepEqual(canvas.drawn, [[0, 0, 1000, 1000]]);
     assert.deepEqual(section.style, { left: '10px', top: '0px', width: '500px', height: '500px' });
+    assert.deepEqual(screen.hung, [
+        { place: { width: 1000, height: 1000 }, view: { x: 0, y: 0, width: 1000, height: 1000 } },
+    ]);
 });
 
-test('a picture of another shape than its canvas keeps its aspect ratio, centred', async () => {
-    const { environment, section, canvas } = setUp();
-    greet(environment);
+test('a place that reaches beyond this screen shows the part that lies on it', () => {
+    const whole = { x: -400, y: 100, width: 1200, height: 600 };
+    const shown = { x: 0, y: 100, width: 800, height: 600 };
+    const { section, screen } = setUp({ place: { whole, shown, pixelRatio: 1, isGliding: false } });
 
-    await show(environment, frame(1, { width: 1280, height: 640 }));
-
-    assert.deepEqual([canvas.width, canvas.height], [1000, 500]);
-    assert.deepEqual(section.style, { left: '10px', top: '125px', width: '500px', height: '250px' });
+    assert.deepEqual(section.style, { left: '0px', top: '100px', width: '800px', height: '600px' });
+    assert.deepEqual(screen.hung, [
+        { place: { width: 1200, height: 600 }, view: { x: 400, y: 0, width: 800, height: 600 } },
+    ]);
 });
 
-test('a photograph that lies on its side in the file hangs upright', async () => {
-    const { environment, canvas } = setUp();
-    greet(environment);
+test('a tile that hangs as it did is not drawn anew', () => {
+    const { tile, screen } = setUp();
 
-    environment.socket.pushMessage(frame(1, { width: 1280, height: 640 }));
-    await environment.finishDecode(0, { width: 640, height: 1280 });
-    environment.paint();
+    tile.hang({ ...wholly(PLACE), isGliding: true });
+    assert.equal(screen.hung.length, 1);
+    tile.hang(wholly(PLACE, 1));
 
-    assert.deepEqual([canvas.width, canvas.height], [500, 1000]);
+    assert.equal(screen.hung.length, 2, 'on a screen of another density it is');
 });
 
-test('the captions say the slug and when the picture was finished', async () => {
-    const { environment, section } = setUp();
-    greet(environment);
+test('captions lie on the picture, wherever on the canvas that is', () => {
+    const { events, plate } = setUp();
 
-    await show(environment, frame(1, { timestamp_ms: new Date(2026, 0, 1, 20, 15, 0, 42).getTime() }));
+    events.onBox({ x: 0, y: 250, width: 1000, height: 500 }, { width: 1280, height: 640 });
+
+    assert.deepEqual(plate.style, { left: '0%', top: '25%', width: '100%', height: '50%' });
+});
+
+test('captions lie where the picture will be, before there is one', () => {
+    const { plate } = setUp({ shape: { width: 1280, height: 640 } });
+
+    assert.deepEqual(plate.style, { left: '0%', top: '25%', width: '100%', height: '50%' });
+});
+
+test('captions stay on what can be seen of a picture that is cropped', () => {
+    const { events, plate } = setUp({ fit: 'cover', shape: HD });
+    assert.deepEqual(plate.style, { left: '0%', top: '0%', width: '100%', height: '100%' });
+
+    events.onBox({ x: -389, y: 0, width: 1778, height: 1000 }, HD);
+
+    assert.deepEqual(plate.style, { left: '0%', top: '0%', width: '100%', height: '100%' });
+});
+
+test('captions of a picture on several screens are on the wall once', () => {
+    const whole = { x: -800, y: 0, width: 2400, height: 600 };
+    const shown = { x: 0, y: 0, width: 800, height: 600 };
+    const { events, plate } = setUp({ place: { whole, shown, pixelRatio: 1, isGliding: false } });
+
+    events.onBox({ x: -800, y: 0, width: 2400, height: 600 }, { width: 2400, height: 600 });
+
+    assert.deepEqual(plate.style, { left: '-100%', top: '0%', width: '300%', height: '100%' });
+});
+
+test('the captions say the slug and when the picture was finished', () => {
+    const { events, section } = setUp();
+
+    events.onDrawn(report(1, { timestamp_ms: new Date(2026, 0, 1, 20, 15, 0, 42).getTime() }));
 
     assert.equal(section.find('slug').textContent, 'left');
     assert.equal(section.find('timestamp').textContent, '20:15:00.042');
 });
 
-test('the canvas says in its data attributes what it shows', async () => {
-    const { environment, canvas } = setUp();
-    greet(environment);
+test('the canvas says in its data attributes what it shows', () => {
+    const { events, canvas } = setUp();
 
-    await show(environment, frame(1));
-    environment.socket.pushMessage(frame(2));
-    await environment.failDecode();
-    await show(environment, frame(3, { job: null }));
+    events.onDrawn(report(1));
+    events.onCorrupt(1);
+    events.onDrawn(report(3, { job: null }));
 
     assert.deepEqual(canvas.dataset, {
         slug: 'left',
@@ -162,135 +171,166 @@ test('the canvas says in its data attributes what it shows', async () => {
     });
 });
 
-test('the placeholder gives way to the first frame, and the last one stays while the server is away', async () => {
-    const { environment, section } = setUp();
-    greet(environment);
+test('the placeholder gives way to the first frame, and the last one stays while the server is away', () => {
+    const { events, section } = setUp();
+    greet(events);
     assert.equal(section.has('is-painted'), false);
-    await show(environment, frame(1));
+    events.onDrawn(report(1));
 
-    environment.socket.drop(1006);
+    events.onDown();
 
     assert.equal(section.has('is-painted'), true);
     assert.equal(section.has('is-down'), true);
-    environment.advance(250);
-    greet(environment);
+    greet(events);
     assert.equal(section.has('is-down'), false);
 });
 
-test('a canvas that was deleted takes its picture along, and comes back when it is made again', async () => {
-    const { environment, tile, section } = setUp();
-    greet(environment);
-    await show(environment, frame(9));
+test('a canvas that was deleted takes its picture along, and comes back when it is made again', () => {
+    const { tile, events, section, screen } = setUp();
+    greet(events);
+    events.onDrawn(report(9));
 
-    environment.socket.pushMessage({ type: 'bye', reason: 'deleted', reconnect: false });
+    events.onDown();
+    events.onEnd(4404);
     assert.equal(tile.isEnded, true);
     assert.equal(section.has('is-painted'), false);
     tile.reopen();
-    greet(environment);
-    await show(environment, frame(1));
+    assert.equal(screen.opened, 2);
+    greet(events, { epoch: 'second' });
+    events.onDrawn(report(1));
 
     assert.equal(tile.isEnded, false);
+    assert.equal(tile.epoch, 'second');
     assert.equal(section.has('is-painted'), true);
 });
 
-test('a refusal for another reason keeps the last picture', async () => {
-    const { environment, tile, section } = setUp();
-    greet(environment);
-    await show(environment, frame(1));
+test('a refusal for another reason keeps the last picture', () => {
+    const { tile, events, section } = setUp();
+    events.onDrawn(report(1));
 
-    environment.socket.drop(1002);
+    events.onEnd(1002);
 
     assert.equal(tile.isEnded, true);
     assert.equal(section.has('is-painted'), true);
 });
 
-test('the tile carries the state of its canvas', () => {
-    const { environment, section } = setUp();
-    greet(environment);
+for (const [problem, tell] of [
+    ['gone', ({ onEnd }) => onEnd(4404)],
+    ['refused', ({ onEnd }) => onEnd(1008)],
+    ['full', ({ onDown }) => onDown(1013)],
+]) {
+    test(`a screen without a picture says why: “${problem}”, until the server greets it`, () => {
+        const { events, section } = setUp();
 
-    environment.socket.pushMessage({ type: 'status', state: 'blank' });
+        tell(events);
+
+        assert.equal(section.dataset.problem, problem);
+        assert.equal(section.find('message').textContent, `${problem}: left`);
+        greet(events);
+        assert.equal(section.dataset.problem, '');
+    });
+}
+
+test('a connection that was only lost is no problem to speak of', () => {
+    const { events, section } = setUp();
+
+    events.onDown(1006);
+
+    assert.equal(section.dataset.problem, undefined);
+});
+
+test('the tile carries the state of its canvas', () => {
+    const { events, section } = setUp();
+
+    events.onStatus({ type: 'status', state: 'blank' });
 
     assert.equal(section.dataset.state, 'blank');
 });
 
 test('a canvas whose size was unknown asks the wall for another place, once', () => {
-    const { environment, learned } = setUp({ shape: null });
+    const { events, learned } = setUp({ shape: null });
+    const canvas = { slug: 'left', width: 1280, height: 720 };
 
-    greet(environment, { width: 1280, height: 720 });
-    environment.socket.drop(1006);
-    environment.advance(250);
-    greet(environment, { width: 1280, height: 720 });
+    greet(events, { canvas });
+    greet(events, { canvas });
 
     assert.deepEqual(learned, [{ width: 1280, height: 720 }]);
 });
 
-test('the server is told the picture’s place, not the window', () => {
-    const { environment } = setUp({ shape: { width: 1280, height: 640 } });
-    greet(environment, { width: 1280, height: 640 });
+test('the list tells the shape until the canvas itself does', () => {
+    const { tile, events, learned } = setUp({ shape: null });
 
-    const [ready] = environment.socket.take('ready');
+    tile.expect(HD);
+    assert.deepEqual(tile.shape, HD);
+    assert.deepEqual(learned, [], 'the wall is arranged by whoever told');
+    greet(events);
+    tile.expect(HD);
 
-    assert.deepEqual(ready.viewport, { width: 1000, height: 500 });
-    assert.equal(ready.visible, true);
+    assert.deepEqual(tile.shape, SQUARE);
 });
 
-test('another place is drawn at its own size, though no frame comes', async () => {
-    const { environment, tile, canvas } = setUp();
-    greet(environment);
-    await show(environment, frame(1));
-
-    tile.hang({ x: 0, y: 0, width: 400, height: 600 }, 1);
-    assert.deepEqual([canvas.width, canvas.height], [1000, 1000], 'not cleared before it is drawn anew');
-    await environment.finishDecode();
-    environment.paint();
-
-    assert.deepEqual([canvas.width, canvas.height], [400, 400]);
-    assert.equal(canvas.dataset.painted, 1);
-});
-
-test('a narrow tile has no room for the time', () => {
+test('a narrow picture has no room for the time', () => {
     const { tile, section } = setUp();
     assert.equal(section.has('is-narrow'), false);
 
-    tile.hang({ x: 0, y: 0, width: 300, height: 300 }, 2);
+    tile.hang(wholly({ x: 0, y: 0, width: 300, height: 300 }));
 
     assert.equal(section.has('is-narrow'), true);
 });
 
-test('a page that starts hidden says so and acknowledges on receipt', () => {
-    const { environment } = setUp({ isVisible: false });
-    greet(environment);
-    const [ready] = environment.socket.take('ready');
+test('tiles make room calmly, but none flies in and none is distorted on its way', () => {
+    const { tile, events, section } = setUp();
+    const place = (fields) => ({ ...wholly({ ...PLACE, ...fields }), isGliding: true });
+    tile.hang(place({ x: 300 }));
+    assert.equal(section.has('is-gliding'), false, 'nothing is to be seen of it yet');
+    events.onDrawn(report(1));
 
-    environment.socket.pushMessage(frame(1));
-
-    assert.equal(ready.visible, false);
-    assert.equal(environment.decodes.length, 0);
-    assert.deepEqual(environment.socket.take('ack').map(({ sequence }) => sequence), [1]);
+    tile.hang(place({ width: 500, height: 500 }));
+    assert.equal(section.has('is-gliding'), true);
+    tile.hang(place({ width: 500, height: 250 }));
+    assert.equal(section.has('is-gliding'), false, 'its shape is another one');
+    tile.hang({ ...place({ width: 1000, height: 500 }), isGliding: false });
+    assert.equal(section.has('is-gliding'), false, 'with the window it moves at once');
 });
 
-test('a closed tile leaves the wall and the server', () => {
-    const { environment, tile, section } = setUp();
-    greet(environment);
+test('the figures of a screen are shown on its tile, and measured while they are', () => {
+    const overlays = new FakeOverlays();
+    const { tile, events, section, screen } = setUp({ overlays });
+    assert.deepEqual([overlays.parent, overlays.slug], [section, 'left']);
+
+    greet(events, { subscriber: 7 });
+    overlays.onOpen(true);
+    events.onFigures({ fps: 4 });
+    tile.close();
+
+    assert.equal(overlays.noted[0].subscriber, 7);
+    assert.deepEqual(screen.watched, [true]);
+    assert.deepEqual(overlays.shown, [{ fps: 4 }]);
+    assert.equal(overlays.closed, 1);
+});
+
+test('a closed tile leaves the server at once, and the wall when it has faded', () => {
+    const { environment, tile, screen, section, sight } = setUp();
+    assert.equal(sight.isWatched, true);
 
     tile.close();
 
+    assert.equal(screen.closed, 1);
+    assert.equal(sight.isWatched, false);
+    assert.equal(section.has('is-leaving'), true);
+    assert.equal(section.isRemoved, false);
+    environment.advance(1000);
     assert.equal(section.isRemoved, true);
-    assert.equal(environment.socket.closedWith.code, 1000);
     assert.equal(environment.timers.size, 0);
 });
 
-test('what was presented is told on the server’s clock, once that is known', async () => {
-    const { environment, canvas } = setUp();
-    greet(environment);
-    await show(environment, frame(1));
+test('what was presented is told on the server’s clock, once that is known', () => {
+    const { events, canvas } = setUp();
+    events.onPresented(report(1, { presented_ms: null }));
     assert.deepEqual(canvas.events.map(({ detail }) => [detail.sequence, detail.presented_ms]), [[1, null]]);
     assert.equal(canvas.dataset.presentedMs, undefined);
-    const [question] = environment.socket.take('time');
-    environment.socket.pushMessage({ ...question, server_time_ms: 1_700_000_000_000 });
 
-    environment.elapsedMs = 40;
-    await show(environment, frame(2, { present_at_ms: 1_700_000_000_030 }));
+    events.onPresented(report(2, { present_at_ms: 1_700_000_000_030, presented_ms: 1_700_000_000_040 }));
 
     const [, event] = canvas.events;
     assert.equal(event.type, 'psyche:presented');
@@ -307,120 +347,99 @@ test('what was presented is told on the server’s clock, once that is known', a
     assert.equal(canvas.dataset.ageMs, '38.0');
 });
 
-test('the same picture in a better tier is drawn, and told by its tier', async () => {
-    const { environment, canvas } = setUp();
-    greet(environment);
-    await show(environment, frame(1, { tier: 'jpeg-50-70' }));
-    environment.socket.take();
-
-    await show(environment, frame(1, { tier: 'original' }));
-
-    assert.equal(canvas.drawn.length, 2);
-    assert.equal(canvas.dataset.tier, 'original');
-    assert.deepEqual(environment.socket.take('ack').map(({ sequence }) => sequence), [1]);
-});
-
-test('a smaller rendition hangs where its picture did, and the server is not told of another size', async () => {
-    const { environment, section, canvas } = setUp({ shape: { width: 511, height: 341 } });
-    greet(environment, { width: 511, height: 341 });
-    await show(environment, frame(1, { width: 511, height: 341 }));
-    const place = { ...section.style };
-    environment.socket.take();
-
-    await show(environment, frame(2, { width: 128, height: 85 }));
-    environment.advance(1000);
-
-    assert.deepEqual(section.style, place);
-    assert.deepEqual(canvas.drawn[0], canvas.drawn[1]);
-    assert.deepEqual(environment.socket.take('ready'), []);
-});
-
-test('a picture that comes small at first hangs in the shape of its canvas', async () => {
-    const { environment, canvas } = setUp({ shape: { width: 511, height: 341 } });
-    greet(environment, { width: 511, height: 341 });
-
-    await show(environment, frame(1, { width: 128, height: 85 }));
-
-    assert.deepEqual([canvas.width, canvas.height], [1000, 667]);
-});
-
 test('a tile without an area asks for nothing until it has one', () => {
-    const { environment, tile } = setUp();
-    greet(environment);
-    environment.socket.take();
+    const { environment, tile, screen } = setUp();
 
-    tile.hang({ x: 0, y: 0, width: 0, height: 0 }, 1);
+    tile.hang(wholly({ x: 0, y: 0, width: 0, height: 0 }));
     environment.advance(250);
-    assert.deepEqual(environment.socket.take('ready').map(({ visible }) => visible), [false]);
-    tile.hang({ x: 0, y: 0, width: 100, height: 100 }, 1);
+    assert.deepEqual(screen.visible, [false]);
+    assert.equal(screen.hung.length, 1, 'and is drawn nowhere');
+    tile.hang(wholly({ x: 0, y: 0, width: 100, height: 100 }));
 
-    assert.deepEqual(environment.socket.take('ready').map(({ visible }) => visible), [true]);
+    assert.deepEqual(screen.visible, [false, true]);
+    assert.equal(screen.hung.length, 2);
+});
+
+test('a tile that lies wholly on another screen asks for nothing', () => {
+    const whole = { x: 900, y: 0, width: 800, height: 600 };
+    const shown = { x: 900, y: 0, width: 0, height: 600 };
+    const { environment, screen } = setUp({ place: { whole, shown, pixelRatio: 1, isGliding: false } });
+
+    environment.advance(250);
+
+    assert.deepEqual(screen.visible, [false]);
+    assert.deepEqual(screen.hung, []);
 });
 
 test('a tile that is out of sight asks for nothing until it is back', () => {
-    const { environment, sight } = setUp();
-    greet(environment);
-    environment.socket.take();
+    const { environment, sight, screen } = setUp();
 
     sight.see(false);
-    environment.socket.pushMessage(frame(1));
-    assert.deepEqual(environment.socket.take(), []);
+    assert.deepEqual(screen.visible, []);
     environment.advance(250);
-    assert.deepEqual(environment.socket.take('ready').map(({ visible }) => visible), [false]);
+    assert.deepEqual(screen.visible, [false]);
     sight.see(true);
 
-    assert.deepEqual(environment.socket.take('ready').map(({ visible }) => visible), [true]);
+    assert.deepEqual(screen.visible, [false, true]);
 });
 
-test('a closed tile is not watched any more', () => {
-    const { sight, tile } = setUp();
-    assert.equal(sight.isWatched, true);
+test('a message goes to servers that want it, and to no other', () => {
+    const { tile, events, screen } = setUp();
+    assert.equal(tile.send('audio', { type: 'audio' }), false);
 
-    tile.close();
+    greet(events, { features: ['ack', 'audio'] });
+    assert.equal(tile.send('audio', { type: 'audio', level: 1 }), true);
 
-    assert.equal(sight.isWatched, false);
+    assert.deepEqual(screen.sent, [{ type: 'audio', level: 1 }]);
 });
 
-test('the server is told how many frames a second this screen wants', () => {
-    const { environment } = setUp({ maxFps: 0 });
-    greet(environment);
+test('the tile is hung for its pictures, not for the canvas that they do not fill', () => {
+    const { environment, events, learned } = setUp();
 
-    assert.equal(environment.socket.take('ready')[0].max_fps, 0);
-});
-
-test('the tile is hung for its pictures, not for the canvas that they do not fill', async () => {
-    const { environment, learned } = setUp();
-    greet(environment);
-
-    await show(environment, frame(1, { width: 1920, height: 1080 }));
+    events.onBox({ x: 0, y: 219, width: 1000, height: 563 }, HD);
+    assert.deepEqual(learned, [], 'not while a frame is being drawn');
     environment.advance(0);
 
-    assert.deepEqual(learned, [{ width: 1920, height: 1080 }]);
+    assert.deepEqual(learned, [HD]);
 });
 
-test('pictures that change their shape in turn do not move the wall; those that stay do', async () => {
-    const { environment, tile, learned } = setUp();
-    greet(environment);
-    await show(environment, frame(1, { width: 512, height: 512 }));
-    await show(environment, frame(2, { width: 1920, height: 1080 }));
+test('a smaller rendition hangs where its picture did', () => {
+    const { environment, events, tile, learned } = setUp({ shape: { width: 511, height: 341 } });
+    const box = { x: 0, y: 166, width: 1000, height: 667 };
+    events.onBox(box, { width: 511, height: 341 });
+
+    events.onBox(box, { width: 128, height: 85 });
+    environment.advance(1000);
+
+    assert.deepEqual(tile.shape, { width: 511, height: 341 });
+    assert.deepEqual(learned, []);
+});
+
+test('pictures that change their shape in turn do not move the wall; those that stay do', () => {
+    const { environment, tile, events, learned } = setUp();
+    const box = { x: 0, y: 0, width: 1000, height: 1000 };
+    events.onBox(box, SQUARE);
+    events.onBox(box, HD);
     environment.advance(0);
     learned.length = 0;
 
-    for (let sequence = 3; sequence < 9; sequence += 1) {
-        const isWide = sequence % 2 === 0;
-        await show(environment, frame(sequence, { width: isWide ? 1920 : 1080, height: isWide ? 1080 : 1920 }));
+    for (let turn = 0; turn < 6; turn += 1) {
+        events.onBox(box, turn % 2 === 0 ? { width: 1080, height: 1920 } : HD);
         environment.advance(400);
     }
     assert.deepEqual(learned, []);
+    events.onBox(box, { width: 1080, height: 1920 });
+    // Told again for another reason: it is still the same shape, and has been since.
+    environment.advance(600);
+    events.onBox({ ...box, x: 1 }, { width: 1080, height: 1920 });
 
-    environment.advance(1000);
-    assert.deepEqual(tile.shape, { width: 1920, height: 1080 });
+    environment.advance(400);
+    assert.deepEqual(tile.shape, { width: 1080, height: 1920 });
 });
 
-test('a closed tile is hung no more', async () => {
-    const { environment, tile, learned } = setUp();
-    greet(environment);
-    await show(environment, frame(1, { width: 1920, height: 1080 }));
+test('a closed tile is hung no more', () => {
+    const { environment, tile, events, learned } = setUp();
+    events.onBox({ x: 0, y: 219, width: 1000, height: 563 }, HD);
 
     tile.close();
     environment.advance(2000);

@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { Roster } from '../../../client/stream/roster.js';
-import { screenOptions, selectedSlugs, socketUrl } from '../../../client/wall/selection.js';
 import { timeOfDay } from '../../../client/wall/timestamp.js';
 import { Wall } from '../../../client/wall/wall.js';
-import { FakeEnvironment, settle } from '../fakes.js';
 
 const canvas = (slug, fields = {}) => ({ slug, width: 512, height: 512, temporary: false, ...fields });
 
 class FakeTile {
+    isPainted = true;
     isEnded = false;
     epoch = 'first';
     reopened = 0;
@@ -26,8 +24,12 @@ class FakeTile {
         this.reopened += 1;
     }
 
-    hang(place, pixelRatio) {
-        this.hung.push({ ...place, pixelRatio });
+    expect({ width, height }) {
+        this.shape = { width, height };
+    }
+
+    hang(place) {
+        this.hung.push(place);
     }
 
     setVisible(isVisible) {
@@ -39,11 +41,11 @@ class FakeTile {
     }
 }
 
-function setUpWall(selection = null) {
+function setUpWall(selection = null, options = {}) {
     const tiles = new Map();
     const counts = [];
     const wall = new Wall(
-        selection,
+        { selection, fit: 'contain', screen: null, ...options },
         (slug, shape) => {
             const tile = new FakeTile(slug, shape);
             tiles.set(slug, tile);
@@ -61,8 +63,9 @@ test('every lasting canvas gets a tile, and a temporary one does not', () => {
     wall.update([canvas('left'), canvas('guest', { temporary: true }), canvas('right')]);
 
     assert.deepEqual([...tiles.keys()], ['left', 'right']);
-    assert.deepEqual(tiles.get('left').hung.at(-1), { x: 0, y: 2, width: 995, height: 995, pixelRatio: 2 });
-    assert.deepEqual(tiles.get('right').hung.at(-1), { x: 1005, y: 2, width: 995, height: 995, pixelRatio: 2 });
+    const [left, right] = [{ x: 0, y: 2, width: 995, height: 995 }, { x: 1005, y: 2, width: 995, height: 995 }];
+    assert.deepEqual(tiles.get('left').hung.at(-1), { whole: left, shown: left, pixelRatio: 2, isGliding: true });
+    assert.deepEqual(tiles.get('right').hung.at(-1), { whole: right, shown: right, pixelRatio: 2, isGliding: true });
 });
 
 test('canvases come and go while the others stay', () => {
@@ -87,7 +90,7 @@ test('a chosen wall shows what was chosen, in that order, whatever the list says
     wall.update([canvas('left'), canvas('right')]);
 
     assert.deepEqual([...tiles.keys()], ['right', 'guest']);
-    assert.ok(tiles.get('right').hung.at(-1).x < tiles.get('guest').hung.at(-1).x);
+    assert.ok(tiles.get('right').hung.at(-1).whole.x < tiles.get('guest').hung.at(-1).whole.x);
 });
 
 test('a tile that has ended is opened again once its canvas is listed', () => {
@@ -126,126 +129,74 @@ test('visibility reaches every tile', () => {
     assert.deepEqual([...tiles.values()].map(({ visible }) => visible), [[false], [false]]);
 });
 
-function setUpRoster(fetchJson) {
-    const environment = new FakeEnvironment();
-    const lists = [];
-    const roster = new Roster(
-        { list: '/canvases', events: 'ws://wall.test/ws' },
-        (canvases) => lists.push(canvases.map(({ slug }) => slug)),
-        environment,
-        fetchJson,
-    );
-    return { environment, lists, roster };
+test('the list tells the shapes before the canvases do', () => {
+    const { wall, tiles } = setUpWall(['left']);
+
+    wall.update([canvas('left', { width: 1280, height: 640 })]);
+
+    assert.deepEqual(tiles.get('left').hung.at(-1).whole, { x: 0, y: 0, width: 2000, height: 1000 });
+});
+
+test('where most are still to come, those that are there are hung at once', () => {
+    const { wall, tiles } = setUpWall(['left', 'right', 'dusk']);
+    const [left, right] = tiles.values();
+    left.isPainted = false;
+    right.isPainted = false;
+
+    wall.arrange();
+    assert.deepEqual([...tiles.values()].map(({ hung }) => hung.at(-1).isGliding), [false, false, false]);
+    right.isPainted = true;
+    wall.arrange();
+
+    assert.deepEqual([...tiles.values()].map(({ hung }) => hung.at(-1).isGliding), [true, true, true]);
+});
+
+test('a window of another size moves the tiles at once', () => {
+    const { wall, tiles } = setUpWall(['left']);
+
+    wall.resize({ width: 800, height: 600 }, 1);
+
+    assert.equal(tiles.get('left').hung.at(-1).isGliding, false);
+});
+
+test('pictures that are to cover the wall leave nothing of it free', () => {
+    const { tiles } = setUpWall(['left'], { fit: 'cover' });
+
+    assert.deepEqual(tiles.get('left').hung.at(-1).whole, { x: 0, y: 0, width: 2000, height: 1000 });
+});
+
+for (const fit of ['contain', 'cover']) {
+    test(`screens side by side show every pixel of the wall once, with “${fit}”`, () => {
+        const [columns, rows] = [3, 2];
+        const size = { width: 801, height: 603 };
+        const slugs = ['a', 'b', 'c', 'd', 'e'];
+        const seen = new Map(slugs.map((slug) => [slug, []]));
+        for (let number = 0; number < columns * rows; number += 1) {
+            const screen = { columns, rows, column: number % columns, row: Math.floor(number / columns) };
+            const { wall, tiles } = setUpWall(slugs, { fit, screen });
+            wall.resize(size, 1);
+            for (const [slug, tile] of tiles) {
+                const { whole, shown } = tile.hung.at(-1);
+                assert.ok(shown.x >= 0 && shown.x + shown.width <= Math.max(shown.x, size.width));
+                // In the wall's own pixels.
+                const [x, y] = [screen.column * size.width, screen.row * size.height];
+                seen.get(slug).push({
+                    whole: { ...whole, x: whole.x + x, y: whole.y + y },
+                    shown: { ...shown, x: shown.x + x, y: shown.y + y },
+                });
+            }
+        }
+
+        for (const parts of seen.values()) {
+            const [{ whole }] = parts;
+            assert.ok(parts.every((part) => JSON.stringify(part.whole) === JSON.stringify(whole)));
+            const areaPx = parts.reduce((sum, { shown }) => sum + shown.width * shown.height, 0);
+            assert.equal(areaPx, whole.width * whole.height, 'none is lost and none is doubled');
+        }
+    });
 }
-
-const event = (...slugs) => JSON.stringify({ type: 'canvases', canvases: slugs.map((slug) => canvas(slug)) });
-
-test('the list comes from the first answer and then from the events', async () => {
-    const { environment, lists, roster } = setUpRoster(() => Promise.resolve({ canvases: [canvas('left')] }));
-
-    await roster.open();
-    environment.socket.accept();
-    environment.socket.push(event('left', 'right'));
-
-    assert.deepEqual(lists, [['left'], ['left', 'right']]);
-});
-
-test('an answer that comes after an event is old news', async () => {
-    let answer;
-    const { environment, lists, roster } = setUpRoster(() => new Promise((resolve) => { answer = resolve; }));
-    const opened = roster.open();
-    environment.socket.accept();
-    environment.socket.push(event('right'));
-
-    answer({ canvases: [canvas('left')] });
-    await opened;
-
-    assert.deepEqual(lists, [['right']]);
-});
-
-test('a list that cannot be fetched leaves the events', async () => {
-    const { environment, lists, roster } = setUpRoster(() => Promise.reject(new Error('offline')));
-    await roster.open();
-
-    environment.socket.accept();
-    environment.socket.push('no json');
-    environment.socket.push(JSON.stringify({ type: 'generation_progress', step: 1 }));
-    environment.socket.push(event('left'));
-
-    assert.deepEqual(lists, [['left']]);
-});
-
-test('the events are kept alive with pings and come back by themselves', async () => {
-    const { environment, roster } = setUpRoster(() => Promise.resolve({ canvases: [] }));
-    await roster.open();
-    environment.socket.accept();
-
-    environment.advance(10_000);
-    assert.deepEqual(environment.socket.sent, [JSON.stringify({ type: 'ping' })]);
-    environment.socket.push(JSON.stringify({ type: 'pong' }));
-    environment.socket.drop(1001);
-    environment.advance(250);
-
-    assert.equal(environment.sockets.length, 2);
-});
-
-test('an event proves the server: the next attempt comes quickly', async () => {
-    const { environment, roster } = setUpRoster(() => Promise.resolve({ canvases: [] }));
-    await roster.open();
-    environment.socket.drop(1006);
-    environment.advance(125);
-    environment.socket.accept();
-    environment.socket.push(event('left'));
-
-    environment.socket.drop(1006);
-
-    assert.deepEqual([...environment.timers.values()].map(({ delayMs }) => delayMs), [125]);
-});
-
-test('a roster that was closed tells nothing any more', async () => {
-    let answer;
-    const { lists, roster } = setUpRoster(() => new Promise((resolve) => { answer = resolve; }));
-    const opened = roster.open();
-
-    roster.close();
-    answer({ canvases: [canvas('left')] });
-    await opened;
-    await settle();
-
-    assert.deepEqual(lists, []);
-});
-
-test('the address chooses the canvases', () => {
-    const chosen = (pathname, search = '') => selectedSlugs({ pathname, search });
-
-    assert.equal(chosen('/'), null);
-    assert.equal(chosen('/', '?canvases='), null);
-    assert.deepEqual(chosen('/c/left'), ['left']);
-    assert.deepEqual(chosen('/c/left/'), ['left']);
-    assert.deepEqual(chosen('/c/left', '?canvases=right'), ['left']);
-    assert.deepEqual(chosen('/', '?canvases=b,a,%20c,b'), ['b', 'a', 'c']);
-    assert.deepEqual(chosen('/', '?canvases=../ws,Left,,-a,ok-1'), ['ok-1'], 'no slug is no canvas');
-});
-
-test('sockets go where the page came from, and as safely', () => {
-    assert.equal(socketUrl('/ws/left', 'http://wall.test:8000/c/left?x=1#y'), 'ws://wall.test:8000/ws/left');
-    assert.equal(socketUrl('/ws', 'https://wall.test/'), 'wss://wall.test/ws');
-});
 
 test('a timestamp is local time of day with milliseconds', () => {
     assert.equal(timeOfDay(new Date(2026, 0, 2, 3, 4, 5, 6).getTime() + 0.75), '03:04:05.006');
     assert.equal(timeOfDay(new Date(2026, 11, 31, 23, 59, 59, 999).getTime()), '23:59:59.999');
 });
-
-for (const [search, expected] of [
-    ['', { isAlwaysVisible: false, maxFps: undefined }],
-    ['?always=1', { isAlwaysVisible: true, maxFps: undefined }],
-    ['?always=0&max_fps=2.5', { isAlwaysVisible: false, maxFps: 2.5 }],
-    ['?max_fps=0', { isAlwaysVisible: false, maxFps: 0 }],
-    ['?max_fps=many', { isAlwaysVisible: false, maxFps: undefined }],
-    ['?max_fps=-1', { isAlwaysVisible: false, maxFps: undefined }],
-]) {
-    test(`the address “${search}” makes a screen of its own`, () => {
-        assert.deepEqual(screenOptions({ search }), expected);
-    });
-}

@@ -1,0 +1,160 @@
+/**
+ * Tells the store what the server says: events as they happen, lists when the connection is made, figures every two
+ * seconds. It subscribes first and asks for the lists then, so that nothing falls between.
+ */
+
+import { EventsSocket } from '../stream/events.js';
+
+/**
+ * @typedef {object} FeedServices
+ * @property {import('./store.js').Store} store
+ * @property {import('./api.js').Api} api
+ * @property {import('../stream/environment.js').Environment} environment
+ * @property {import('../stream/gate.js').Entrance} gate
+ * @property {string} url Of the events.
+ * @property {() => boolean} isVisible
+ */
+
+const FIGURES_MS = 2000;
+const OFFERS_MS = 15_000;
+// While the inference service is away, or a model is being loaded.
+const SOON_MS = 3000;
+
+export class Feed {
+    #store;
+    #api;
+    #environment;
+    #isVisible;
+    #socket;
+    /** @type {Map<string, any>} */
+    #timers = new Map();
+    #isClosed = false;
+
+    /** @param {FeedServices} services */
+    constructor({ store, api, environment, gate, url, isVisible }) {
+        this.#store = store;
+        this.#api = api;
+        this.#environment = environment;
+        this.#isVisible = isVisible;
+        this.#socket = new EventsSocket(
+            url,
+            ['canvases', 'jobs'],
+            {
+                onUp: () => this.#opened(),
+                onDown: () => store.setConnection('down'),
+                onEvent: (event) => this.#take(event),
+            },
+            environment,
+            gate,
+        );
+    }
+
+    open() {
+        this.#socket.open();
+    }
+
+    close() {
+        this.#isClosed = true;
+        this.#socket.close();
+        for (const timer of this.#timers.values()) {
+            this.#environment.clearTimer(timer);
+        }
+    }
+
+    /** The page is looked at again: what it shows is old. */
+    wake() {
+        void this.#askOffers();
+        void this.#askFigures();
+    }
+
+    /** Ask for older jobs than are known. */
+    async more() {
+        if (this.#store.keepMoreJobs()) {
+            await this.#askJobs();
+        }
+    }
+
+    #opened() {
+        this.#store.setConnection('up');
+        // It may be another server than the last time.
+        void this.#askJobs();
+        void this.#askAccess();
+        this.wake();
+    }
+
+    /** @param {any} event */
+    #take(event) {
+        if (event.type === 'canvases' && Array.isArray(event.canvases)) {
+            this.#store.setCanvases(event.canvases);
+        } else if (event.type === 'job' && typeof event.job?.id === 'string') {
+            this.#store.setJob(event.job);
+        }
+    }
+
+    async #askJobs() {
+        try {
+            await this.#store.listJobs(async (limit) => (await this.#api.get(`/jobs?limit=${limit}`)).jobs);
+        } catch {
+            this.#later('jobs', SOON_MS, () => this.#askJobs());
+        }
+    }
+
+    async #askAccess() {
+        try {
+            const { needs_token, authorised } = await this.#api.get('/login');
+            this.#store.setAccess({ needsToken: needs_token === true, isAuthorised: authorised === true });
+        } catch {
+            this.#later('access', SOON_MS, () => this.#askAccess());
+        }
+    }
+
+    async #askOffers() {
+        let isSoon = true;
+        try {
+            const [offered, styled] = await Promise.all([this.#api.get('/models'), this.#api.get('/styles')]);
+            this.#store.setOffers({
+                models: offered.models,
+                defaultModel: offered.default,
+                styles: styled.styles,
+                templates: styled.templates,
+            });
+            isSoon = this.#store.models.some((model) => model.state === 'loading');
+        } catch (error) {
+            this.#store.setOffersProblem(error instanceof Error ? error.message : String(error));
+        }
+        this.#later('offers', isSoon ? SOON_MS : OFFERS_MS, () => this.#askOffers());
+    }
+
+    async #askFigures() {
+        const askedMs = this.#environment.nowMs();
+        try {
+            this.#store.setState(await this.#api.get('/state?subscribers=0'), askedMs);
+        } catch {
+            // The figures stay as they were; that the server is away is told by the connection.
+        }
+        this.#later('figures', FIGURES_MS, () => this.#askFigures());
+    }
+
+    /**
+     * Do something once, later. While the server is away it is left to the next connection, and what only
+     * keeps the page current is left to `wake` while nobody looks.
+     *
+     * @param {string} name One of each at a time.
+     * @param {number} delayMs
+     * @param {() => void} run
+     */
+    #later(name, delayMs, run) {
+        if (this.#isClosed) {
+            return;
+        }
+        this.#environment.clearTimer(this.#timers.get(name));
+        const timer = this.#environment.setTimer(() => {
+            this.#timers.delete(name);
+            const isWanted = this.#isVisible() || !['offers', 'figures'].includes(name);
+            if (isWanted && this.#store.connection === 'up') {
+                run();
+            }
+        }, delayMs);
+        this.#timers.set(name, timer);
+    }
+}

@@ -1,0 +1,166 @@
+/** One job on the page, while it waits or runs: its bar, its preview, and the button that ends it. */
+
+import { element, setText } from '../dom.js';
+import { progressOf } from './progress.js';
+
+/** @typedef {import('./book.js').JobRecord} JobRecord */
+
+/**
+ * @typedef {object} RowServices
+ * @property {import('../store.js').Store} store
+ * @property {import('../texts.js').Texts} texts
+ * @property {() => import('../format.js').Format} format Of the language of now.
+ * @property {import('./previews.js').Previews} previews
+ * @property {(row: HTMLElement, id: string) => () => void} watchSight Tells `previews` whether a row is in sight.
+ * @property {(job: JobRecord) => Promise<void>} cancel
+ */
+
+const STEP_INTERVAL_MS = 250;
+const SECOND_MS = 1000;
+// A live picture is on the canvases beside it as well.
+const LIVE_INTERVAL_MS = 2000;
+
+export class JobRow {
+    #services;
+    #job;
+    #leaveSight;
+    #previewUrl = '';
+    /** The second of which the times are shown. */
+    #second = NaN;
+    #preview = element('img', { className: 'job-preview', alt: '', hidden: true });
+    #bar = element('div', { className: 'bar', role: 'progressbar', 'aria-valuemin': 0 }, element('span'));
+    #prompt = element('p', { className: 'job-prompt' });
+    #canvas = element('span', { className: 'badge' });
+    #kind = element('span', { className: 'badge' });
+    #state = element('span', { className: 'job-state' });
+    #time = element('span', { className: 'job-time' });
+    #warnings = element('p', { className: 'field-note' });
+    #cancel = element('button', { type: 'button', className: 'button button-small' });
+
+    /**
+     * @param {JobRecord} job
+     * @param {RowServices} services
+     */
+    constructor(job, services) {
+        this.#services = services;
+        this.#job = job;
+        const { texts } = services;
+        const about = element('p', { className: 'job-about' }, this.#canvas, this.#kind, this.#state, this.#time);
+        const main = element('div', { className: 'job-main' }, this.#prompt, about, this.#bar, this.#warnings);
+        const frame = element('div', { className: 'job-picture' }, this.#preview);
+        this.root = element('li', { className: 'job', dataset: { id: job.id } }, frame, main, this.#cancel);
+        this.#cancel.addEventListener('click', () => void this.#end());
+        this.#tellPrompt();
+        texts.bind(this.#cancel, 'jobs.cancel');
+        if (job.canvas === null) {
+            texts.bind(this.#canvas, 'jobs.no_canvas');
+        } else {
+            this.#canvas.textContent = job.canvas;
+        }
+        texts.bind(this.#kind, `kind.${job.kind}`);
+        this.#leaveSight = services.watchSight(this.root, job.id);
+    }
+
+    /** @param {JobRecord} job */
+    update(job) {
+        const { store, texts } = this.#services;
+        const nowMs = store.serverNowMs();
+        const second = Math.floor(nowMs / SECOND_MS);
+        if (job === this.#job && second === this.#second) {
+            // Of two hundred rows one changes.
+            return;
+        }
+        this.#job = job;
+        this.#second = second;
+        const progress = progressOf(job, nowMs);
+        this.root.dataset.state = job.state;
+        texts.bind(this.#state, progress.key, { values: progress.values });
+        this.#showTime(progress);
+        this.#showBar(progress);
+        setText(this.#warnings, job.warnings.join(' · '));
+        if (job.state === 'running' && job.preview) {
+            this.#followPreview(job);
+        }
+    }
+
+    close() {
+        this.#services.previews.forget(this.#job.id);
+        this.#leaveSight();
+        URL.revokeObjectURL(this.#previewUrl);
+    }
+
+    #tellPrompt() {
+        const { texts } = this.#services;
+        const { prompt, kind } = this.#job;
+        if (prompt === '') {
+            texts.bind(this.#prompt, `kind.${kind}`);
+        } else {
+            this.#prompt.textContent = prompt;
+            this.#prompt.title = prompt;
+        }
+        const values = { prompt: prompt.slice(0, 80) };
+        texts.bind(this.#bar, 'jobs.progress_of', { attribute: 'aria-label', values });
+        texts.bind(this.#cancel, 'jobs.cancel_what', { attribute: 'aria-label', values });
+        texts.bind(this.#preview, 'jobs.preview', { attribute: 'alt', values });
+    }
+
+    /** @param {import('./progress.js').Progress} progress */
+    #showTime({ elapsedMs, remainingMs }) {
+        const { texts } = this.#services;
+        const format = this.#services.format();
+        if (elapsedMs === null) {
+            texts.unbind(this.#time);
+            setText(this.#time, '');
+        } else if (remainingMs === null) {
+            texts.bind(this.#time, 'progress.elapsed', { values: { elapsed: format.clock(elapsedMs) } });
+        } else {
+            const values = { elapsed: format.clock(elapsedMs), remaining: format.clock(remainingMs) };
+            texts.bind(this.#time, 'progress.remaining', { values });
+        }
+    }
+
+    /** @param {import('./progress.js').Progress} progress */
+    #showBar({ bar, step, total, key, values }) {
+        this.#bar.hidden = bar === 'none';
+        this.#bar.classList.toggle('is-unsure', bar === 'unsure');
+        this.#services.texts.bind(this.#bar, key, { attribute: 'aria-valuetext', values });
+        if (bar === 'sure') {
+            this.#bar.setAttribute('aria-valuemax', String(total));
+            this.#bar.setAttribute('aria-valuenow', String(step));
+            this.#bar.style.setProperty('--share', String(Math.min(1, step / total)));
+        } else {
+            this.#bar.removeAttribute('aria-valuenow');
+        }
+    }
+
+    /** @param {JobRecord} job */
+    #followPreview({ id, kind, canvas, preview, step, images, started_ms: startedMs }) {
+        const { previews, store } = this.#services;
+        const isLive = kind !== 'once' && kind !== 'variations' && kind !== 'drawing';
+        const frameMs = store.traffic.get(canvas ?? '')?.newest_ms ?? 0;
+        const hasPicture = isLive ? frameMs >= (startedMs ?? Infinity) : step > 0 || images.length > 0;
+        if (hasPicture) {
+            const version = isLive ? String(frameMs) : `${step}-${images.length}`;
+            const intervalMs = isLive ? LIVE_INTERVAL_MS : STEP_INTERVAL_MS;
+            previews.follow(id, { url: preview, version, intervalMs }, (blob) => this.#showPreview(blob));
+        }
+    }
+
+    /** @param {Blob} blob */
+    #showPreview(blob) {
+        const old = this.#previewUrl;
+        this.#previewUrl = URL.createObjectURL(blob);
+        this.#preview.src = this.#previewUrl;
+        this.#preview.hidden = false;
+        URL.revokeObjectURL(old);
+    }
+
+    async #end() {
+        this.#cancel.disabled = true;
+        try {
+            await this.#services.cancel(this.#job);
+        } finally {
+            this.#cancel.disabled = false;
+        }
+    }
+}

@@ -1,0 +1,89 @@
+/** The page of `/studio`: puts the parts together and gives them the browser's events. */
+
+import { socketUrl } from '../page/urls.js';
+import { openScreens } from '../screen/screens.js';
+import { browser } from '../stream/environment.js';
+import { Api } from './api.js';
+import { CanvasesPanel } from './canvases/panel.js';
+import { TEXTS as CANVASES_TEXTS } from './canvases/texts.js';
+import { find } from './dom.js';
+import { Feed } from './feed.js';
+import { JobsPanel } from './jobs/panel.js';
+import { ResultsPanel } from './jobs/results.js';
+import { commandOf, takesText } from './keys.js';
+import { Login } from './login.js';
+import { Memory } from './memory.js';
+import { PromptPanel } from './prompt/panel.js';
+import { SoundPanel } from './sound/panel.js';
+import { TEXTS as SOUND_TEXTS } from './sound/texts.js';
+import { Store } from './store.js';
+import { EN } from './texts/en.js';
+import { RU } from './texts/ru.js';
+import { Texts, chooseLanguage } from './texts.js';
+import { Toasts } from './toasts.js';
+import { Topbar } from './topbar.js';
+
+const environment = browser;
+const memory = new Memory(() => localStorage);
+const asked = new URLSearchParams(location.search).get('lang');
+const language = chooseLanguage([asked, memory.get('language'), ...navigator.languages]);
+const texts = new Texts({ en: EN, ru: RU }, language);
+texts.add(CANVASES_TEXTS);
+texts.add(SOUND_TEXTS);
+texts.bindAll(document);
+
+const store = new Store(() => environment.nowMs());
+const { notify } = new Toasts(find('#toasts'), texts, environment);
+const login = new Login({ store, texts, notify });
+const api = new Api({
+    fetch: (url, init) => fetch(url, init),
+    login: () => login.ask(),
+    setTimer: (callback, delayMs) => environment.setTimer(callback, delayMs),
+    clearTimer: (handle) => environment.clearTimer(handle),
+});
+login.use(api);
+
+const topbar = new Topbar({ store, api, texts, memory, notify });
+const prompt = new PromptPanel({ store, api, texts, memory, environment, notify });
+void new JobsPanel({ store, api, texts, environment, notify, onUse: (job) => prompt.use(job) });
+void new ResultsPanel({
+    store, texts, environment, notify,
+    onUse: ({ job, image }) => prompt.use(job, image),
+    more: () => feed.more(),
+});
+
+const screens = await openScreens();
+const canvases = new CanvasesPanel(find('#canvases'), { store, api, screens, texts, environment, notify });
+void new SoundPanel(find('#sound'), { store, api, texts, environment, notify, canvases });
+
+const feed = new Feed({
+    store, api, environment,
+    gate: screens.gate,
+    url: socketUrl('/ws', location.href),
+    isVisible: () => !document.hidden,
+});
+
+const COMMANDS = {
+    blank: () => void topbar.toggleBlank(),
+    keys: () => topbar.showKeys(),
+    prompt: () => prompt.focus(),
+    send: () => void prompt.send(),
+};
+
+document.addEventListener('keydown', (press) => {
+    const target = press.target instanceof HTMLElement ? press.target : null;
+    const hasDialog = document.querySelector('dialog[open]') !== null;
+    const command = commandOf(press, { isTyping: takesText(target), hasDialog });
+    if (command !== null) {
+        press.preventDefault();
+        COMMANDS[command]();
+    }
+});
+
+document.addEventListener('visibilitychange', () => {
+    if (!document.hidden) {
+        feed.wake();
+    }
+});
+
+feed.open();

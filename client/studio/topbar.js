@@ -1,0 +1,118 @@
+/** The head of the page: how the connection is, everything dark, the language, the colours, the keys. */
+
+import { Blackout } from './blackout.js';
+import { find } from './dom.js';
+
+/**
+ * @typedef {object} TopbarServices
+ * @property {import('./store.js').Store} store
+ * @property {import('./api.js').Api} api
+ * @property {import('./texts.js').Texts} texts
+ * @property {import('./memory.js').Memory} memory
+ * @property {(message: string, kind?: import('./toasts.js').ToastKind) => void} notify
+ */
+
+export class Topbar {
+    #store;
+    #texts;
+    #memory;
+    #blackout;
+    #wasUp = false;
+    #keys = /** @type {HTMLDialogElement} */ (find('#keys-dialog'));
+
+    /** @param {TopbarServices} services */
+    constructor({ store, api, texts, memory, notify }) {
+        this.#store = store;
+        this.#texts = texts;
+        this.#memory = memory;
+        this.#blackout = new Blackout(
+            () => store.canvases,
+            (slug, blank) => api.patch(`/canvases/${slug}`, { blank }),
+            (slugs) => {
+                const values = { count: slugs.length, slugs: slugs.join(', ') };
+                notify(texts.t('page.blank_failed', values), 'danger');
+            },
+        );
+        find('#blank').addEventListener('click', () => void this.toggleBlank());
+        find('#show-keys').addEventListener('click', () => this.showKeys());
+        find('#keys-close').addEventListener('click', () => this.#keys.close());
+        store.addEventListener('canvases', () => this.#showBlank());
+        store.addEventListener('connection', () => this.#showConnection());
+        store.addEventListener('traffic', () => this.#showService());
+        this.#chooseLanguage();
+        this.#chooseTheme();
+        this.#showBlank();
+        this.#showConnection();
+    }
+
+    async toggleBlank() {
+        const done = this.#blackout.toggle();
+        this.#showBlank();
+        await done;
+        this.#showBlank();
+        // By the key nothing else tells it to whoever does not see the button.
+        find('#announcer').textContent = this.#texts.t(this.#blackout.isBlank ? 'page.blanked' : 'page.unblanked');
+    }
+
+    showKeys() {
+        this.#keys.showModal();
+    }
+
+    #showBlank() {
+        const { isBlank } = this.#blackout;
+        find('#blank').setAttribute('aria-pressed', String(isBlank));
+        this.#texts.bind(find('#blank-text'), isBlank ? 'page.unblank' : 'page.blank');
+        /** @type {HTMLButtonElement} */ (find('#blank')).disabled = this.#store.canvases.length === 0;
+    }
+
+    #showConnection() {
+        const { connection } = this.#store;
+        this.#wasUp ||= connection === 'up';
+        find('#connection').dataset.state = connection === 'down' && !this.#wasUp ? 'first' : connection;
+        this.#texts.bind(
+            find('#connection-text'),
+            connection === 'down' && !this.#wasUp ? 'connection.first' : `connection.${connection}`,
+        );
+    }
+
+    /** The painting service is told of only where it is away: all well needs no words. */
+    #showService() {
+        const { service } = this.#store;
+        const isAway = service !== null && service.serving === false;
+        find('#service').hidden = !isAway;
+        if (isAway) {
+            find('#service').dataset.state = 'down';
+            this.#texts.bind(find('#service-text'), 'service.away');
+        }
+    }
+
+    #chooseLanguage() {
+        const choice = /** @type {HTMLSelectElement} */ (find('#language'));
+        const follow = () => {
+            document.documentElement.lang = this.#texts.language;
+            choice.value = this.#texts.language;
+        };
+        choice.addEventListener('change', () => {
+            this.#texts.setLanguage(choice.value);
+            this.#memory.set('language', choice.value);
+        });
+        this.#texts.addEventListener('language', follow);
+        follow();
+    }
+
+    #chooseTheme() {
+        const choice = /** @type {HTMLSelectElement} */ (find('#theme'));
+        const follow = () => {
+            const isChosen = choice.value === 'dark' || choice.value === 'light';
+            if (isChosen) {
+                document.documentElement.dataset.theme = choice.value;
+            } else {
+                delete document.documentElement.dataset.theme;
+            }
+            this.#memory.set('theme', isChosen ? choice.value : null);
+        };
+        choice.value = this.#memory.get('theme') ?? 'auto';
+        choice.addEventListener('change', follow);
+        follow();
+    }
+}

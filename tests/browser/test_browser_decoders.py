@@ -1,0 +1,80 @@
+"""Pictures in browsers that lack what others decode with."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import aiohttp
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.async_api import Browser
+from processes import running_server
+from windows import window
+
+
+pytestmark = pytest.mark.browser
+
+SETTINGS = {"PSYCHE_CANVASES": "left", "PSYCHE_SIZE": "64x64"}
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 160, 0), (0, 0, 255), (230, 230, 230)
+
+# Of the EXIF standard: the row that is first in the file is to be at the right.
+TURNED = 6
+ORIENTATION = 0x0112
+
+
+def encode(kind: str, *quarters: tuple[int, int, int], orientation: int = 1) -> bytes:
+    """Encode a picture of four colours, row by row."""
+    small = np.array(quarters, np.uint8).reshape(2, 2, 3)
+    picture = Image.fromarray(small).resize((128, 128), Image.Resampling.NEAREST)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    encoded = io.BytesIO()
+    picture.save(encoded, kind, quality=95, exif=exif)
+    return encoded.getvalue()
+
+
+@pytest.mark.parametrize(
+    "missing", [(), ("createImageBitmap",), ("createImageBitmap", "ImageDecoder")], ids=str
+)
+async def test_every_format_is_shown_upright_without_what_is_missing(
+    browser: Browser, tmp_path: Path, missing: tuple[str, ...]
+) -> None:
+    async with running_server(tmp_path, **SETTINGS) as server, aiohttp.ClientSession() as session:
+        # It makes the canvas.
+        url = server.url / "canvases" / "four" / "frames"
+
+        async def push(image: bytes, kind: str) -> int:
+            headers = {"Content-Type": f"image/{kind}"}
+            async with session.post(url, data=io.BytesIO(image), headers=headers) as response:
+                assert response.status == 201, await response.text()
+                sequence: int = (await response.json())["frame"]["sequence"]
+                return sequence
+
+        await push(encode("JPEG", RED, RED, RED, RED), "jpeg")
+        # The address is there before the page's own modules are.
+        async with window(browser, server.url / "health") as screen:
+            for name in missing:
+                await screen.page.add_init_script(f"delete globalThis.{name}")
+            address = (server.url / "c/four").with_query(pipeline="main")
+            await screen.page.goto(str(address))
+            await screen.until(lambda told: told)
+            for name in missing:
+                assert await screen.page.evaluate(f"!('{name}' in globalThis)")
+
+            for kind in ("jpeg", "png", "webp"):
+                sequence = await push(encode(kind.upper(), GREEN, RED, WHITE, BLUE), kind)
+                await screen.until(lambda told, wanted=sequence: told[-1]["sequence"] == wanted)
+                for seen, meant in zip(await screen.quarters(), (GREEN, RED, WHITE, BLUE), strict=True):
+                    assert np.abs(np.subtract(seen, meant)).max() <= 16, (kind, seen, meant)
+
+            sequence = await push(encode("JPEG", GREEN, RED, WHITE, BLUE, orientation=TURNED), "jpeg")
+            await screen.until(lambda told: told[-1]["sequence"] == sequence)
+            for seen, meant in zip(await screen.quarters(), (WHITE, GREEN, BLUE, RED), strict=True):
+                assert np.abs(np.subtract(seen, meant)).max() <= 16, (seen, meant)
+
+            counts = await screen.page.evaluate("({ ...document.documentElement.dataset })")
+            assert counts["pipeline"] == "main"
+            assert counts["bitmapsCreated"] == counts["bitmapsClosed"]
+            assert screen.complaints == []

@@ -1,0 +1,297 @@
+"""Where a page makes its pictures: in a worker or in its own thread, and what it does when one breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, Route, WebSocket
+from processes import Server, running_server
+from yarl import URL
+
+
+pytestmark = pytest.mark.browser
+
+SETTINGS = {"PSYCHE_CANVASES": "left,right", "PSYCHE_SIZE": "96x96", "PSYCHE_FPS": "8"}
+PIPELINES = ["worker", "main"]
+
+# What the page says of itself and its canvases, with the mean colour of each picture.
+_SHOWN = """() => ({
+    ...document.documentElement.dataset,
+    canvases: Object.fromEntries([...document.querySelectorAll('canvas')].map((canvas) => {
+        const copy = Object.assign(document.createElement('canvas'), { width: 8, height: 8 });
+        const small = copy.getContext('2d', { willReadFrequently: true });
+        small.drawImage(canvas, 0, 0, 8, 8);
+        return [canvas.dataset.slug, {
+            ...canvas.dataset,
+            isDown: canvas.parentElement.classList.contains('is-down'),
+            pixels: [...small.getImageData(0, 0, 8, 8).data].join(),
+            brightest: Math.max(...[...small.getImageData(0, 0, 8, 8).data].filter((_, at) => at % 4 < 3)),
+        }];
+    })),
+})"""
+
+
+class Tab:
+    """A page, what it complained of and what it asked the server for."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.attempts: list[tuple[float, str]] = []
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._count)
+        page.on("websocket", self._count_socket)
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def _count(self, request: Request) -> None:
+        if URL(request.url).path == "/health":
+            self.attempts.append((time.monotonic(), "probe"))
+
+    def _count_socket(self, socket: WebSocket) -> None:
+        self.attempts.append((time.monotonic(), URL(socket.url).path))
+
+    async def until(
+        self, condition: Callable[[dict[str, Any]], bool], *, within_s: float = 20.0
+    ) -> dict[str, Any]:
+        """Wait until something holds of what the page shows, and return that."""
+        shown: dict[str, Any] = {}
+        try:
+            async with asyncio.timeout(within_s):
+                while not condition(shown := await self.page.evaluate(_SHOWN)):  # noqa: ASYNC110 - no event
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            for about in shown["canvases"].values():
+                about.pop("pixels")
+            raise AssertionError(f"the page shows {shown}, complaints {self.complaints}") from None
+        return shown
+
+
+@contextlib.asynccontextmanager
+async def tab(browser: Browser, url: URL, *, before: str = "") -> AsyncIterator[Tab]:
+    """Open a tab, with a script that runs before the page's own."""
+    page = await browser.new_page(viewport={"width": 640, "height": 360})
+    try:
+        opened = Tab(page)
+        if before:
+            await page.add_init_script(before)
+        await page.goto(str(url))
+        yield opened
+    finally:
+        await page.close()
+
+
+def painted(shown: dict[str, Any], count: int = 1, slugs: int = 2) -> bool:
+    """Tell whether every canvas has shown so many pictures."""
+    canvases = shown["canvases"].values()
+    return len(canvases) == slugs and all(int(about.get("painted", 0)) >= count for about in canvases)
+
+
+async def configure(server: Server, slug: str, **changes: Any) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.patch(server.url / "canvases" / slug, json=changes) as response,
+    ):
+        assert response.status == 200, await response.text()
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+async def test_either_pipeline_shows_moving_pictures_and_frees_every_bitmap(
+    browser: Browser, tmp_path: Path, pipeline: str
+) -> None:
+    async with (
+        running_server(tmp_path, **SETTINGS) as server,
+        tab(browser, server.url.with_query(pipeline=pipeline)) as page,
+    ):
+        first = await page.until(painted)
+        later = await page.until(lambda shown: painted(shown, 8))
+
+        assert later["pipeline"] == pipeline
+        assert len(page.page.workers) == (1 if pipeline == "worker" else 0)
+        for slug, about in later["canvases"].items():
+            assert about["pixels"] != first["canvases"][slug]["pixels"], "it moves"
+            assert about["brightest"] > 20, "something else than black"
+            assert float(about["ageMs"]) > -50, "the server's clock is known"
+        for slug in ("left", "right"):
+            await configure(server, slug, paused=True)
+        rest = await page.until(lambda shown: shown["bitmapsCreated"] == shown["bitmapsClosed"])
+        assert int(rest["bitmapsCreated"]) >= 16
+        assert page.complaints == []
+
+
+NO_OFFSCREEN = "delete window.OffscreenCanvas; delete HTMLCanvasElement.prototype.transferControlToOffscreen;"
+NOTHING = "self.addEventListener('message', () => {});"
+
+
+@pytest.mark.parametrize(
+    ("before", "script"),
+    [
+        ("delete window.Worker;", None),
+        (
+            "delete window.OffscreenCanvas; delete HTMLCanvasElement.prototype.transferControlToOffscreen;",
+            None,
+        ),
+        ("", "throw new Error('not here');"),
+        ("", NOTHING),
+        ("", "self.postMessage({ kind: 'unable', reason: 'a test' });"),
+    ],
+    ids=[
+        "no Worker",
+        "no OffscreenCanvas",
+        "a worker that fails",
+        "a silent worker",
+        "a worker that refuses",
+    ],
+)
+async def test_a_browser_without_a_worker_of_use_paints_in_its_own_thread(
+    browser: Browser, tmp_path: Path, before: str, script: str | None
+) -> None:
+    async def answer(route: Route) -> None:
+        await route.fulfill(content_type="text/javascript", body=script)
+
+    async with running_server(tmp_path, **SETTINGS) as server:
+        context = await browser.new_context(viewport={"width": 640, "height": 360})
+        if script is not None:
+            await context.route("**/screen/worker.js", answer)
+        page = Tab(await context.new_page())
+        await page.page.add_init_script(before)
+        await page.page.goto(str(server.url))
+
+        shown = await page.until(lambda shown: painted(shown, 4))
+
+        assert shown["pipeline"] == "main"
+        assert page.page.workers == []
+        assert all(about["brightest"] > 20 for about in shown["canvases"].values())
+        await context.close()
+
+
+class SpoilingProxy:
+    """Stands between a browser and the server, and spoils pictures on their way when told to."""
+
+    MAGIC = b"\xff\xd8\xff"
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.to_spoil = 0
+        self.spoilt = 0
+        self.url = URL()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[SpoilingProxy]:
+        listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port = listener.sockets[0].getsockname()[1]
+        self.url = self._server.url.with_port(port)
+        try:
+            yield self
+        finally:
+            listener.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, forth = await asyncio.open_connection(self._server.url.host, self._server.url.port)
+        with contextlib.suppress(ConnectionError):
+            await asyncio.gather(self._carry(reader, forth), self._carry(back, writer, spoils=True))
+
+    async def _carry(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, spoils: bool = False
+    ) -> None:
+        try:
+            while data := await reader.read(65536):
+                if spoils and self.to_spoil > 0 and self.MAGIC in data:
+                    self.to_spoil -= 1
+                    self.spoilt += 1
+                    data = data.replace(self.MAGIC, bytes(3), 1)
+                writer.write(data)
+                await writer.drain()
+        finally:
+            writer.close()
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+async def test_a_corrupt_frame_is_counted_and_the_next_ones_are_shown(
+    browser: Browser, tmp_path: Path, pipeline: str
+) -> None:
+    async with running_server(tmp_path, **SETTINGS) as server, SpoilingProxy(server).running() as proxy:
+        url = (proxy.url / "c/left").with_query(pipeline=pipeline)
+        async with tab(browser, url) as page:
+            await page.until(lambda shown: painted(shown, 3, slugs=1))
+
+            proxy.to_spoil = 2
+            spoilt = await page.until(lambda shown: shown["canvases"]["left"].get("corrupt") == "2")
+            before = int(spoilt["canvases"]["left"]["painted"])
+            shown = await page.until(lambda shown: painted(shown, before + 5, slugs=1))
+
+            assert shown["pipeline"] == pipeline
+            assert shown["canvases"]["left"]["corrupt"] == "2", "no other"
+            assert proxy.spoilt == 2
+
+
+SIXTEEN = {
+    "PSYCHE_CANVASES": ",".join(f"wall-{number}" for number in range(1, 17)),
+    "PSYCHE_SIZE": "64x64",
+    "PSYCHE_FPS": "2",
+}
+AWAY_S = 8.0
+
+
+async def test_sixteen_canvases_are_back_after_a_restart_and_knocked_once_a_second(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with running_server(tmp_path, **SIXTEEN) as server, tab(browser, server.url) as page:
+        port = server.url.port
+        assert port is not None
+        await page.until(lambda shown: painted(shown, slugs=16), within_s=40)
+        server.process.terminate()
+        await server.process.wait()
+        stopped_at = time.monotonic()
+        kept = await page.until(lambda shown: all(about["isDown"] for about in shown["canvases"].values()))
+        assert all(about["brightest"] > 20 for about in kept["canvases"].values()), "the last picture stays"
+        await asyncio.sleep(AWAY_S)
+
+        async with running_server(tmp_path, port=port, **SIXTEEN):
+            started_at = time.monotonic()
+            told = page.attempts.copy()
+            await page.until(lambda shown: not any(about["isDown"] for about in shown["canvases"].values()))
+            back_s = time.monotonic() - started_at
+            # What paints starts after the server: how long that takes is not the page's.
+            await page.until(
+                lambda shown: all(
+                    int(about["painted"]) > int(kept["canvases"][slug]["painted"])
+                    for slug, about in shown["canvases"].items()
+                ),
+                within_s=60,
+            )
+
+    knocks = [what for at, what in told if at >= stopped_at]
+    # A random wait is half a second at first: over some seconds there may be a few more.
+    assert len(knocks) <= (started_at - stopped_at) + 5, knocks
+    assert set(knocks[:-16]) <= {"probe"}, "no socket is opened to a server that is away"
+    assert back_s <= 8.0
+    assert [about for about in page.complaints if "ERR_CONNECTION_REFUSED" not in about] == []
+
+
+async def test_a_page_whose_worker_ends_is_loaded_anew_and_paints_by_itself(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with running_server(tmp_path, **SETTINGS) as server, tab(browser, server.url) as page:
+        shown = await page.until(lambda shown: painted(shown, 3))
+        assert shown["pipeline"] == "worker"
+
+        await page.page.workers[0].evaluate("setTimeout(() => { close(); throw new Error('it breaks'); })")
+        async with page.page.expect_navigation(timeout=20_000):
+            pass
+
+        shown = await page.until(lambda shown: painted(shown, 3))
+        assert shown["pipeline"] == "main"
+        await page.page.reload()
+        shown = await page.until(lambda shown: painted(shown, 3))
+        assert shown["pipeline"] == "main", "the tab remembers"

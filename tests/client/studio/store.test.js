@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Feed } from '../../../client/studio/feed.js';
+import { Store } from '../../../client/studio/store.js';
+import { FakeEnvironment, settle } from '../fakes.js';
+import { job, model } from './fakes.js';
+
+const canvas = (slug) => ({ slug, width: 512, height: 512 });
+
+function made({ isVisible = true } = {}) {
+    const environment = new FakeEnvironment();
+    const store = new Store(environment.nowMs);
+    const asked = [];
+    const answers = new Map([
+        ['/jobs?limit=100', { jobs: [] }],
+        ['/login', { needs_token: false, authorised: true }],
+        ['/models', { models: [model('m')], default: 'm', device: 'cpu' }],
+        ['/styles', { styles: [{ name: 's' }], templates: [] }],
+        ['/state?subscribers=0', { server_time_ms: 0, canvases: {}, inference: { serving: true } }],
+    ]);
+    const page = { isVisible };
+    const api = {
+        get: async (path) => {
+            asked.push(path);
+            const answer = answers.get(path);
+            await null;
+            if (answer === undefined || answer instanceof Error) {
+                throw answer ?? new Error(`nobody answers ${path}`);
+            }
+            return answer;
+        },
+    };
+    const gate = undefined;
+    const feed = new Feed({ store, api, environment, gate, url: 'ws://h/ws', isVisible: () => page.isVisible });
+    const count = (path) => asked.filter((one) => one === path).length;
+    return { environment, store, asked, answers, page, feed, count };
+}
+
+async function opened(options) {
+    const all = made(options);
+    all.feed.open();
+    all.environment.socket.accept();
+    await settle();
+    return all;
+}
+
+const tell = ({ environment }, event) => environment.socket.push(JSON.stringify(event));
+
+test('it subscribes first and asks for the list then', async () => {
+    const { environment, asked, store } = await opened();
+
+    assert.deepEqual(JSON.parse(environment.socket.sent[0]), { type: 'subscribe', events: ['canvases', 'jobs'] });
+    assert.ok(asked.includes('/jobs?limit=100'));
+    assert.equal(store.connection, 'up');
+    assert.equal(store.defaultModel, 'm');
+});
+
+test('events change the store, and what is no event of ours does not', async () => {
+    const all = await opened();
+    const { store } = all;
+
+    tell(all, { type: 'canvases', canvases: [canvas('left')] });
+    tell(all, { type: 'job', job: job('a', { step: 2 }) });
+    tell(all, { type: 'job' });
+    tell(all, { type: 'canvases', canvases: 'none' });
+
+    assert.deepEqual(store.canvases.map(({ slug }) => slug), ['left']);
+    assert.equal(store.jobs.get('a').step, 2);
+    assert.equal(store.jobs.size, 1);
+});
+
+test('a connection that comes back asks for everything again', async () => {
+    const all = await opened();
+    const { environment, store, count } = all;
+    tell(all, { type: 'job', job: job('old') });
+
+    environment.socket.drop(1006);
+    assert.equal(store.connection, 'down');
+    environment.advance(10_000);
+    environment.socket.accept();
+    await settle();
+
+    assert.equal(store.connection, 'up');
+    assert.equal(count('/jobs?limit=100'), 2);
+    assert.equal(count('/login'), 2);
+    assert.equal(store.jobs.size, 0);
+});
+
+test('while the server is away nobody is asked', async () => {
+    const { environment, asked } = await opened();
+    environment.socket.drop(1006);
+    asked.length = 0;
+
+    environment.advance(200);
+    await settle();
+    environment.timers.forEach(({ callback, delayMs }) => delayMs > 1000 && callback());
+    await settle();
+
+    assert.deepEqual(asked, []);
+});
+
+test('figures are asked for every two seconds while somebody looks', async () => {
+    const { environment, page, feed, count } = await opened();
+    const figures = () => count('/state?subscribers=0');
+    for (let turn = 0; turn < 3; turn += 1) {
+        environment.advance(2000);
+        await settle();
+    }
+    assert.equal(figures(), 4);
+
+    page.isVisible = false;
+    environment.advance(2000);
+    await settle();
+    environment.advance(9000);
+    await settle();
+    assert.equal(figures(), 4);
+
+    page.isVisible = true;
+    feed.wake();
+    await settle();
+    assert.equal(figures(), 5);
+});
+
+test('a service that is away is told, and asked again soon', async () => {
+    const all = made();
+    all.answers.set('/models', new Error('the inference service does not serve yet'));
+    all.feed.open();
+    all.environment.socket.accept();
+    await settle();
+    assert.equal(all.store.offersProblem, 'the inference service does not serve yet');
+
+    all.answers.set('/models', { models: [model('m')], default: 'm' });
+    all.environment.advance(3000);
+    await settle();
+
+    assert.equal(all.store.offersProblem, null);
+    assert.equal(all.store.model('').name, 'm');
+});
+
+test('a list of jobs that does not come is asked for again', async () => {
+    const all = made();
+    all.answers.delete('/jobs?limit=100');
+    all.feed.open();
+    all.environment.socket.accept();
+    await settle();
+
+    all.answers.set('/jobs?limit=100', { jobs: [job('a')] });
+    all.environment.advance(3000);
+    await settle();
+
+    assert.deepEqual([...all.store.jobs.keys()], ['a']);
+});
+
+test('more jobs are asked for by a higher limit, up to the most that the server gives', async () => {
+    const { feed, store, answers, count } = await opened();
+    for (let limit = 200; limit <= 1000; limit += 100) {
+        answers.set(`/jobs?limit=${limit}`, { jobs: [] });
+        await feed.more();
+    }
+    await feed.more();
+
+    assert.equal(store.jobLimit, 1000);
+    assert.equal(count('/jobs?limit=1000'), 1);
+});
+
+test('a closed feed does nothing any more', async () => {
+    const { environment, feed, asked } = await opened();
+    asked.length = 0;
+
+    feed.close();
+    environment.advance(60_000);
+    await settle();
+
+    assert.deepEqual(asked, []);
+    assert.equal(environment.sockets.length, 1);
+});
+
+test('the clock of the server is known from its figures', () => {
+    const environment = new FakeEnvironment();
+    const store = new Store(environment.nowMs);
+    const askedMs = environment.nowMs();
+    environment.advance(40);
+
+    store.setState({ server_time_ms: 5_000_020, canvases: { left: { fps_out: 4 } } }, askedMs);
+
+    assert.equal(store.serverNowMs(), 5_000_040);
+    const slowMs = environment.nowMs();
+    environment.advance(3000);
+    store.setState({ server_time_ms: 5_002_000, canvases: { left: { fps_out: 4 } } }, slowMs);
+    assert.equal(store.serverNowMs(), 5_003_040, 'a slow answer tells the clock worse than a quick one');
+    assert.equal(store.traffic.get('left').fps_out, 4);
+});
+
+test('a canvas that goes leaves the selection; what is not there cannot be selected', () => {
+    const store = new Store(() => 0);
+    let told = 0;
+    store.addEventListener('selection', () => {
+        told += 1;
+    });
+    store.setCanvases([canvas('left'), canvas('right')]);
+    store.selectOnly(['right', 'left', 'nowhere']);
+    assert.deepEqual([...store.selection], ['left', 'right']);
+
+    store.setCanvases([canvas('right')]);
+    assert.deepEqual([...store.selection], ['right']);
+
+    store.select('right', false);
+    assert.deepEqual([...store.selection], []);
+    assert.equal(told, 3);
+});
+
+test('a model is found by its name, by an alias, and by no name at all', () => {
+    const store = new Store(() => 0);
+    store.setOffers({
+        models: [model('one', { aliases: ['first'] }), model('two')], defaultModel: 'two', styles: [], templates: [],
+    });
+
+    assert.equal(store.model('first').name, 'one');
+    assert.equal(store.model('').name, 'two');
+    assert.equal(store.model('three'), null);
+});
