@@ -19,8 +19,7 @@ run: $(VENV)/.run
 setup: $(VENV)/.test node_modules/.installed system
 
 test: setup check
-	@PSYCHE_NO_SKIP=$(NO_SKIP) $(BIN)/python -m pytest $(ARGS)
-	@npm test --silent
+	@PSYCHE_NO_SKIP=$(NO_SKIP) sh tests/run.sh $(ARGS)
 
 # Lint, format, types and import rules, in Python and in JavaScript.
 check: $(VENV)/.test node_modules/.installed

@@ -19,6 +19,9 @@ from ffmpeg import find_ffmpeg
 
 SKIPPED = pytest.StashKey[list[str]]()
 
+# Of a test that drives a browser, seconds: on a busy machine without a GPU each picture takes its time.
+BROWSER_TIMEOUT_S = 180
+
 
 @pytest.fixture
 async def task_census() -> AsyncIterator[None]:
@@ -55,6 +58,13 @@ def missing_for(item: pytest.Item) -> str | None:
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to count."""
     config.stash[SKIPPED] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give browsers more time."""
+    for item in items:
+        if item.get_closest_marker("browser") and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(BROWSER_TIMEOUT_S))
 
 
 @pytest.hookimpl(tryfirst=True)

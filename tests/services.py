@@ -31,6 +31,16 @@ if TYPE_CHECKING:
     from protos.psyche_inference_v1_pb2_grpc import ImageGenerationServiceAsyncStub
 
 
+def outliving_channel(address: str) -> aio.Channel:
+    """Open a channel to a service that stops before it is closed.
+
+    A caller that writes while the service closes the connection finds the pipe broken, and gRPC throws away
+    the answer that lies there unread. So nothing is written but the call: no ping that measures the link, and
+    no window is updated for what fits in the first one.
+    """
+    return aio.insecure_channel(address, options=[*OPTIONS, ("grpc.http2.bdp_probe", 0)])
+
+
 @dataclass(frozen=True)
 class RunningService:
     """An inference service in this process, and a client of it."""

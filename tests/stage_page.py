@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 from playwright.async_api import Browser, Page
 from processes import Server
+from yarl import URL
 
 
 # An empty canvas: what is shown is what the test asks for.
@@ -77,6 +78,13 @@ OVERFLOWING = """() => {
 }"""
 
 
+class HasUrl(Protocol):
+    """A server, or a way to one."""
+
+    @property
+    def url(self) -> URL: ...
+
+
 class Stage:
     """A page of the stage, and what it complained of."""
 
@@ -106,7 +114,7 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-    browser: Browser, server: Server, query: str = "", *, width: int = 1920, height: int = 1080
+    browser: Browser, server: HasUrl, query: str = "", *, width: int = 1920, height: int = 1080
 ) -> AsyncIterator[Stage]:
     """Open the stage."""
     page = await browser.new_page(viewport={"width": width, "height": height}, locale="en-GB")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, WebSocketRoute
 from processes import Server
 
 
@@ -51,11 +53,16 @@ class Studio:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self.urls.append(request.url))
         page.on("websocket", lambda socket: self.urls.append(socket.url))
+        self._events: WebSocketRoute | None = None
+        self._is_cut_off = False
 
     def _note(self, message: ConsoleMessage) -> None:
-        # The inference service takes its time to start, and the browser tells of every such answer.
-        if message.type in ("error", "warning") and "503" not in message.text:
-            self.complaints.append(message.text)
+        # The inference service takes its time to start, and a job may end while its preview is asked for: the
+        # browser itself tells of every such answer.
+        url = message.location["url"]
+        is_passing = "503" in message.text or ("404" in message.text and "/preview?" in url)
+        if message.type in ("error", "warning") and not is_passing:
+            self.complaints.append(f"{message.text} {url}")
 
     async def open(self, path: str = "/studio", **query: str) -> None:
         """Open the page, and wait until it is connected and knows its canvases and models."""
@@ -67,6 +74,29 @@ class Studio:
         await self.page.wait_for_selector("#connection[data-state=up]")
         await self.page.wait_for_selector("#targets .chip.is-selected")
         await self.until("document.querySelectorAll('#field-model option').length > 1")
+
+    async def stand_between(self) -> None:
+        """Stand between the page and the server's events; to be called before the page is opened."""
+        await self.page.route_web_socket(re.compile(r"/ws$"), self._pass_on)
+
+    async def _pass_on(self, events: WebSocketRoute) -> None:
+        if self._is_cut_off:
+            await events.close()
+            return
+        events.connect_to_server()
+        self._events = events
+
+    def tell(self, event: dict[str, Any]) -> None:
+        """Tell the page an event as if the server had."""
+        assert self._events is not None
+        self._events.send(json.dumps(event))
+
+    async def cut_off(self) -> None:
+        """Let no event reach the page any more."""
+        assert self._events is not None
+        self._is_cut_off = True
+        await self._events.close()
+        await self.page.wait_for_selector("#connection[data-state=down]")
 
     async def write(self, prompt: str, *, mode: str = "once", **fields: Any) -> None:
         """Fill the form."""
@@ -124,6 +154,7 @@ async def studio(
     page = await browser.new_page()
     await page.set_viewport_size({"width": 1440, "height": 900})
     shown = Studio(page, server)
+    await shown.stand_between()
     await shown.open(path, **query)
     try:
         yield shown

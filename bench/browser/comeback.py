@@ -87,6 +87,7 @@ async def measure(pipeline: str, away_s: float) -> Comeback:
         url = f"{target.url}/?pipeline={pipeline}"
         async with opened(tools, url, width=WINDOW[0], height=WINDOW[1]) as page:
             await page.until_presented(set(slugs))
+            await page.require_pipeline(pipeline)
             await servers.aclose()
             page.asked.clear()
             gone_at = time.monotonic()
@@ -97,9 +98,10 @@ async def measure(pipeline: str, away_s: float) -> Comeback:
             up_ms = time.time() * 1000.0
             await _show(target, slugs, jpeg)
             back = await page.until_presented(set(slugs), BACK_S)
+            await page.require_pipeline(pipeline)
             times_s = sorted((frame.at_ms - up_ms) / 1000.0 for frame in back)
             return Comeback(
-                pipeline=await page.pipeline(),
+                pipeline=pipeline,
                 away_s=was_away_s,
                 back_s=times_s[-1],
                 first_back_s=times_s[0],

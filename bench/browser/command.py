@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.arguments import number
 from bench.browser import comeback, soak, tasks
+from bench.errors import BenchError
 from bench.goals import Goal
 from bench.rounds import tell_progress
 from bench.sheet import Sheet
@@ -78,7 +79,29 @@ def read(arguments: Sequence[str]) -> Options:
 
 
 async def measure(options: Options) -> Sheet:
-    """Measure the parts one after the other."""
+    """Measure the parts one after the other.
+
+    Raises:
+        BenchError: If one cannot be measured.
+    """
+    try:
+        return await _measure(options)
+    except BaseExceptionGroup as errors:
+        raise _plain(errors) from errors
+
+
+def _plain(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the error of ours in a group of tasks that holds nothing else; otherwise the group."""
+    ours, others = errors.split(BenchError)
+    if ours is None or others is not None:
+        return errors
+    first: BaseException = ours
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first
+
+
+async def _measure(options: Options) -> Sheet:
     rows: list[dict[str, Any]] = []
     goals: list[Goal] = []
     for part in options.parts:

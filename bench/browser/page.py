@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,10 +66,15 @@ class BrowserPage:
         )
         return created, closed
 
-    async def pipeline(self) -> str:
-        """Return where its pictures are made: worker or main."""
-        told: str = await self.evaluate("document.documentElement.dataset.pipeline")
-        return told
+    async def require_pipeline(self, asked: str) -> None:
+        """Make sure that its pictures are made where that was asked for: `worker` or `main`.
+
+        Raises:
+            BenchError: If they are made elsewhere, or nowhere any more.
+        """
+        told = await self.evaluate("document.documentElement.dataset.pipeline")
+        if told != asked:
+            raise BenchError(f"the page was asked for the pipeline {asked!r} and uses {told!r}")
 
     async def heap_bytes(self) -> int:
         """Return what its scripts and those of its workers hold, after a collection."""
@@ -113,12 +118,14 @@ async def opened(tools: DevTools, url: str, *, width: int, height: int) -> Async
     target = next(info["targetId"] for info in targets if info["type"] == "page")
     attached = await tools.command("Target.attachToTarget", {"targetId": target, "flatten": True})
     page = BrowserPage(tools, attached["sessionId"])
-    starting: set[asyncio.Task[None]] = set()
+    starting: list[asyncio.Task[None]] = []
 
     def note_worker(params: dict[str, Any], _: str | None) -> None:
-        task = asyncio.ensure_future(_follow(page, params["sessionId"], params["targetInfo"]["type"]))
-        starting.add(task)
-        task.add_done_callback(starting.discard)
+        starting.append(
+            asyncio.create_task(
+                _follow(page, params["sessionId"], params["targetInfo"]["type"]), name="worker"
+            )
+        )
 
     def note_request(params: dict[str, Any], _: str | None) -> None:
         if params["request"]["url"].endswith("/health"):
@@ -148,12 +155,22 @@ async def opened(tools: DevTools, url: str, *, width: int, height: int) -> Async
     finally:
         for task in starting:
             task.cancel()
+        await _ended(starting)
 
 
 async def _follow(page: BrowserPage, session: str, kind: str) -> None:
     """Listen to a worker of the page, which waits to be let go on."""
     with contextlib.suppress(BenchError):
-        if kind == "worker":
-            await page.tools.command("Network.enable", session=session)
-            page.workers.add(session)
-        await page.tools.command("Runtime.runIfWaitingForDebugger", session=session)
+        try:
+            if kind == "worker":
+                await page.tools.command("Network.enable", session=session)
+                page.workers.add(session)
+        finally:
+            await page.tools.command("Runtime.runIfWaitingForDebugger", session=session)
+
+
+async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for tasks that were cancelled, and raise what one of them failed with before."""
+    for told in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(told, Exception):
+            raise told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import statistics
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +38,7 @@ class Soak:
 
     pipeline: str
     minutes: float
-    fps: float  # of the slowest canvas
+    fps: float  # of the slowest canvas, over the whole time
     age_p50_ms: float | None
     age_p99_ms: float | None
     bitmaps_created: int
@@ -49,6 +50,11 @@ class Soak:
     def heap_drift(self) -> float:
         """Growth from the first quarter of the run to the last one, of the first."""
         return drift(self.heap_bytes)
+
+    @property
+    def bitmaps_left(self) -> int:
+        """How many were not closed; less than none where one was closed twice."""
+        return self.bitmaps_created - self.bitmaps_closed
 
     def to_json(self) -> dict[str, Any]:
         """Return a row for programs."""
@@ -81,7 +87,7 @@ def goals(soak: Soak) -> list[Goal]:
     """Judge a run."""
     name = f"{CANVASES} x 1080p at {FPS:g} FPS, {soak.minutes:g} min, {soak.pipeline}"
     return [
-        Goal(f"{name}: bitmaps left open", float(soak.bitmaps_created - soak.bitmaps_closed), 0.0),
+        Goal(f"{name}: bitmaps left open, or closed twice", float(abs(soak.bitmaps_left)), 0.0),
         Goal(f"{name}: growth of the heap, share", soak.heap_drift, GOAL_DRIFT),
         Goal(f"{name}: FPS of the slowest canvas", soak.fps, GOAL_FPS, is_ceiling=False),
         Goal(f"{name}: age on screen p50, ms", soak.age_p50_ms, GOAL_AGE_MS),
@@ -107,17 +113,19 @@ async def measure(pipeline: str, minutes: float) -> Soak:
         url = f"{target.url}/?pipeline={pipeline}"
         async with opened(tools, url, width=WINDOW[0], height=WINDOW[1]) as page:
             await page.until_presented(set(slugs))
+            await page.require_pipeline(pipeline)
             await asyncio.sleep(SETTLE_S)
-            found = await _watch(page, browser, seconds)
+            found = await _watch(page, browser, seconds, slugs)
             source.cancel()
             # What was on its way has come to an end by then.
             await asyncio.sleep(2.0)
             created, closed = await page.bitmaps()
-            return Soak(await page.pipeline(), minutes, *found[:3], created, closed, *found[3:])
+            await page.require_pipeline(pipeline)
+            return Soak(pipeline, minutes, *found[:3], created, closed, *found[3:])
 
 
 async def _watch(
-    page: BrowserPage, browser: psutil.Process, seconds: float
+    page: BrowserPage, browser: psutil.Process, seconds: float, slugs: list[str]
 ) -> tuple[float, float | None, float | None, tuple[int, ...], tuple[int, ...]]:
     presented: list[Presented] = []
     heap: list[int] = []
@@ -131,17 +139,22 @@ async def _watch(
         presented += await page.presented()
         heap.append(await page.heap_bytes())
         memory.append(largest_renderer(browser))
+    lasted_s = asyncio.get_running_loop().time() - began_at
     ages = [frame.age_ms for frame in presented if frame.age_ms is not None]
-    return slowest_fps(presented), percentile(ages, 50), percentile(ages, 99), tuple(heap), tuple(memory)
+    fps = slowest_fps(presented, slugs, lasted_s)
+    return fps, percentile(ages, 50), percentile(ages, 99), tuple(heap), tuple(memory)
 
 
-def slowest_fps(presented: list[Presented]) -> float:
-    """Return the rate of the canvas that presented the fewest frames a second; 0 where one has no two."""
-    rates = []
-    for slug in {frame.slug for frame in presented}:
-        times = [frame.at_ms for frame in presented if frame.slug == slug]
-        rates.append(1000.0 * (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0)
-    return min(rates, default=0.0)
+def slowest_fps(presented: list[Presented], slugs: list[str], seconds: float) -> float:
+    """Return the rate of the canvas that presented the fewest frames, over the whole time.
+
+    Args:
+        presented: What was presented in that time.
+        slugs: The canvases, at least one; one that has presented nothing counts, too.
+        seconds: How long that was.
+    """
+    counts = Counter(frame.slug for frame in presented)
+    return min(counts[slug] for slug in slugs) / seconds
 
 
 def largest_renderer(browser: psutil.Process) -> int:

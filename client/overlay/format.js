@@ -110,8 +110,17 @@ export function rows(figures, server) {
         'round trip': `${duration(rtt_ms)}${clock}`,
         'received': `${rate(bytes_per_s)}${link}`,
         'lost here': drops(figures.drops),
-        'lost by server': drops(server.drops),
+        'lost by server': drops(ownDrops(server.drops)),
     };
+}
+
+/**
+ * What the server itself lost: it counts as skipped what this browser has told it to have skipped.
+ *
+ * @param {ServerFigures['drops']} counts
+ */
+function ownDrops(counts) {
+    return counts && Object.fromEntries(Object.entries(counts).filter(([reason]) => reason !== 'skipped'));
 }
 
 /**

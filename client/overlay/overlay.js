@@ -11,13 +11,16 @@ import { UNKNOWN, duration, pace, rows, segments, serverFigures } from './format
 /**
  * @typedef {object} OverlayServices
  * @property {import('../stream/environment.js').Environment} environment
- * @property {(url: string) => Promise<any>} fetchJson
+ * @property {(url: string, signal: AbortSignal) => Promise<any>} fetchJson
  * @property {(element: Element, onSize: () => void) => () => void} [watchSize] Calls at once and at every change;
  *     gives what ends it.
  */
 
 // Figures of the server change slowly, and asking costs it something.
 const ASK_MS = 2000;
+
+// A server that answers later than this tells of another time.
+const ASK_LIMIT_MS = 2 * ASK_MS;
 
 // In letters of the panel's own size: below these it says less.
 const WIDE_EM = 31;
@@ -38,24 +41,26 @@ export class Overlay {
     #services;
     #elements;
     #unwatchSize;
-    /** @type {number | null} */
-    #subscriber = null;
+    #subscriber;
     /** @type {import('./format.js').ServerFigures} */
     #server = NOTHING;
     /** @type {import('../screen/figures.js').Figures | null} */
     #figures = null;
     /** @type {any} */
     #timer = null;
+    #asking = new AbortController();
     #isClosed = false;
 
     /**
      * @param {HTMLElement} parent
      * @param {string} slug
+     * @param {number | null} subscriber As for `note`.
      * @param {OverlayServices} services
      */
-    constructor(parent, slug, services) {
+    constructor(parent, slug, subscriber, services) {
         this.#parent = parent;
         this.#slug = slug;
+        this.#subscriber = subscriber;
         this.#services = services;
         this.#elements = build(parent.ownerDocument, slug);
         parent.append(this.#elements.panel);
@@ -76,6 +81,7 @@ export class Overlay {
 
     close() {
         this.#isClosed = true;
+        this.#asking.abort();
         this.#services.environment.clearTimer(this.#timer);
         this.#unwatchSize();
         this.#elements.panel.remove();
@@ -84,15 +90,26 @@ export class Overlay {
     async #ask() {
         // Nobody reads it on a page that is hidden.
         if (!this.#parent.ownerDocument.hidden) {
-            const address = `/state?canvas=${encodeURIComponent(this.#slug)}`;
-            // While the server is away nothing is known of it, which is what the panel says then.
-            const state = await this.#services.fetchJson(address).catch(() => null);
+            const state = await this.#state();
             this.#server = serverFigures(state, this.#slug, this.#subscriber);
         }
         if (!this.#isClosed) {
             this.#write();
             this.#timer = this.#services.environment.setTimer(() => void this.#ask(), ASK_MS);
         }
+    }
+
+    /** What the server tells; null while it is away, or too slow: nothing is known of it then. */
+    async #state() {
+        const { environment, fetchJson } = this.#services;
+        const whose = this.#subscriber === null ? 'subscribers=0' : `subscriber=${this.#subscriber}`;
+        const asking = new AbortController();
+        this.#asking = asking;
+        this.#timer = environment.setTimer(() => asking.abort(), ASK_LIMIT_MS);
+        const address = `/state?canvas=${encodeURIComponent(this.#slug)}&${whose}`;
+        const state = await fetchJson(address, asking.signal).catch(() => null);
+        environment.clearTimer(this.#timer);
+        return state;
     }
 
     #write() {
@@ -160,6 +177,8 @@ function build(document, slug) {
         return made;
     };
     const panel = make('aside', 'overlay');
+    // Its words are English on every page.
+    panel.lang = 'en';
     panel.setAttribute('aria-label', `figures of ${slug}`);
     const age = make('span', 'overlay-age', UNKNOWN);
     const worst = make('span', 'overlay-worst');

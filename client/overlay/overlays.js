@@ -102,8 +102,7 @@ export class Overlays {
     /** @param {Place} place */
     #open(place) {
         if (place.overlay === null) {
-            place.overlay = new Overlay(place.parent, place.slug, this.#services);
-            place.overlay.note(place.subscriber);
+            place.overlay = new Overlay(place.parent, place.slug, place.subscriber, this.#services);
             place.onOpen(true);
         }
     }

@@ -3,34 +3,44 @@
  * as good as without it: nobody is told.
  */
 
+import { browser } from '../stream/environment.js';
+
 /**
  * @typedef {object} WakeEnvironment
  * @property {Pick<WakeLock, 'request'> | null} wakeLock Null where the browser has none, as on pages without HTTPS.
  * @property {Pick<Document, 'visibilityState' | 'addEventListener'>} page
+ * @property {Pick<import('../stream/environment.js').Environment, 'setTimer' | 'clearTimer'>} environment
  */
+
+// A system that takes the lock from a page in front has a reason, which may pass: a battery that is charged, say.
+const PATIENCE_MS = 30_000;
 
 /**
  * @param {{ wakeLock?: WakeLock }} [device] Whose newer members are looked for, not relied on.
  * @returns {WakeEnvironment} The browser's own.
  */
 function browserWake({ wakeLock = undefined } = navigator) {
-    return { wakeLock: wakeLock ?? null, page: document };
+    return { wakeLock: wakeLock ?? null, page: document, environment: browser };
 }
 
 /**
  * Browsers take the lock away when the page is hidden: it is asked for again whenever the page is back in front.
+ * Where it is taken from a page in front it is asked for after a while.
  *
  * @param {WakeEnvironment} [environment]
  * @returns {() => Promise<void>} Lets the display sleep again.
  */
-export function keepAwake({ wakeLock, page } = browserWake()) {
+export function keepAwake({ wakeLock, page, environment } = browserWake()) {
     const stopped = new AbortController();
     const { signal } = stopped;
-    /** @type {Pick<WakeLockSentinel, 'release' | 'released'> | null} */
+    /** @type {Pick<WakeLockSentinel, 'release' | 'released' | 'addEventListener'> | null} */
     let lock = null;
     let isAsking = false;
+    /** @type {any} */
+    let timer = null;
 
     const ask = async () => {
+        environment.clearTimer(timer);
         if (wakeLock === null || isAsking || signal.aborted || page.visibilityState !== 'visible') {
             return;
         }
@@ -41,9 +51,15 @@ export function keepAwake({ wakeLock, page } = browserWake()) {
         // Refused on a low battery, say; the next time that the page comes to the front is another chance.
         lock = await wakeLock.request('screen').catch(() => null);
         isAsking = false;
+        lock?.addEventListener('release', askLater, { signal });
         if (signal.aborted) {
             await letGo();
         }
+    };
+
+    const askLater = () => {
+        environment.clearTimer(timer);
+        timer = environment.setTimer(() => void ask(), PATIENCE_MS);
     };
 
     const letGo = async () => {
@@ -56,6 +72,7 @@ export function keepAwake({ wakeLock, page } = browserWake()) {
     void ask();
     return async () => {
         stopped.abort();
+        environment.clearTimer(timer);
         await letGo();
     };
 }

@@ -16,7 +16,8 @@ import { put } from './layers.js';
  * @property {Context} to The new picture.
  * @property {import('./surface.js').Hanging} hanging
  * @property {boolean} isTransparent Whether what is behind the canvas may shine through.
- * @property {(width: number, height: number) => Context | null} makeLayer For an effect's own use.
+ * @property {(width: number, height: number) => Context | null} makeLayer For an effect's own use;
+ *     freed when the transition is over.
  */
 
 /** @typedef {(amount: number) => void} Draw Shows so much of the new picture; never less than the time before. */

@@ -72,6 +72,7 @@ export class Painter {
     #shownOrder = 0;
     #isVisible = true;
     #isClosed = false;
+    #isStale = false;
     #received = 0;
     #skipped = 0;
 
@@ -83,13 +84,7 @@ export class Painter {
     constructor(decoder, environment, handlers) {
         this.#decoder = decoder;
         this.#environment = environment;
-        this.#handlers = {
-            onDrawn: ignore,
-            onPresented: ignore,
-            onCorrupt: ignore,
-            offsetMs: () => null,
-            ...handlers,
-        };
+        this.#handlers = { onDrawn: ignore, onPresented: ignore, onCorrupt: ignore, offsetMs: () => null, ...handlers };
         this.#alarm = new Alarm(environment, (untilMs) => this.#paint(untilMs));
     }
 
@@ -113,9 +108,9 @@ export class Painter {
 
     /** Draw the last picture anew: its place has another size. */
     repaint() {
-        // Whatever is on its way will be drawn at the new size anyway.
-        const isIdle = this.#held.count + this.#decoding.size + this.#decoded.count === 0;
-        if (this.#shown !== null && isIdle) {
+        // Whatever is on its way will be drawn at the new size anyway, unless it turns out to be corrupt.
+        this.#isStale = this.#held.count + this.#decoding.size + this.#decoded.count > 0;
+        if (this.#shown !== null && !this.#isStale) {
             this.#enter(this.#shown, null, true);
             this.#decodeNext();
         }
@@ -213,9 +208,11 @@ export class Painter {
         this.#decoding.delete(item);
         if (bitmap === null) {
             // One broken image is no reason to stop; the server still waits for its release.
-            this.#skip(item);
             this.#acknowledge(item);
             this.#handlers.onCorrupt(item.frame);
+            if (this.#isStale) {
+                this.repaint();
+            }
         } else {
             item.decoded_ms = this.#environment.nowMs();
             // Up at once and down slowly: what took long once will again.
@@ -267,8 +264,13 @@ export class Painter {
     #present({ item, bitmap }) {
         const { frame } = item;
         this.#shownOrder = item.order;
+        this.#isStale = false;
         try {
             this.#handlers.draw(bitmap, frame);
+        } catch (error) {
+            // The server waits for its release all the same.
+            this.#acknowledge(item);
+            throw error;
         } finally {
             this.#decoder.close(bitmap);
         }
@@ -332,16 +334,11 @@ export class Painter {
      * @param {number} [presented_ms]
      */
     #release(item, presented_ms) {
-        const { acknowledge } = item;
+        const { acknowledge, received_ms, decoded_ms } = item;
         if (acknowledge === null) {
             return;
         }
-        const timings = {
-            received_ms: item.received_ms,
-            decoded_ms: item.decoded_ms,
-            presented_ms,
-            skipped: this.#skipped,
-        };
+        const timings = { received_ms, decoded_ms, presented_ms, skipped: this.#skipped };
         this.#skipped = 0;
         acknowledge(timings);
     }

@@ -41,10 +41,14 @@ export class Projector {
     #sequence = null;
     /** Whether there is a picture to turn into the next one. */
     #isShowing = false;
+    /** Whether what the canvas shows is its blackout. */
+    #isBlank = false;
     #isVisible = true;
     #isFrameRequested = false;
     /** @type {Run | null} */
     #run = null;
+    /** @type {Context[]} Layers of the effect's own. */
+    #own = [];
 
     /**
      * @param {import('./surface.js').Canvas} canvas
@@ -94,9 +98,8 @@ export class Projector {
     follow(status) {
         this.#transition = status.transition ?? this.#transition;
         this.#plannedMs = plannedPauseMs(status, this.#fps);
-        if (status.state === 'blank') {
-            this.#isShowing = false;
-        }
+        this.#isBlank = status.state === 'blank';
+        this.#isShowing &&= !this.#isBlank;
     }
 
     /**
@@ -119,7 +122,7 @@ export class Projector {
             this.#release();
             this.#surface.draw(picture, isOpaque);
         }
-        this.#isShowing = this.#isVisible;
+        this.#isShowing = this.#isVisible && !this.#isBlank;
     }
 
     /**
@@ -134,6 +137,12 @@ export class Projector {
             this.#isShowing = false;
             this.#finish();
         }
+    }
+
+    /** The graphics driver has begun anew, and nothing is left of what was drawn. */
+    forget() {
+        this.#isShowing = false;
+        this.#release();
     }
 
     close() {
@@ -153,7 +162,7 @@ export class Projector {
         const effect = EFFECTS.get(kind);
         const isDueLater = this.#rhythm.nextInMs(this.#plannedMs) >= 1000 * duration_s;
         const canTurn = this.#isShowing && this.#isVisible && !this.#isStill && this.#surface.hasPixels;
-        if (effect === undefined || duration_s <= 0 || !isDueLater || !canTurn) {
+        if (effect === undefined || !(duration_s > 0) || !isDueLater || !canTurn) {
             return false;
         }
         const scene = this.#makeScene();
@@ -175,13 +184,19 @@ export class Projector {
     #makeScene() {
         const { canvas, context, hanging, isTransparent } = this.#surface;
         const make = (/** @type {number} */ width, /** @type {number} */ height) => makeLayer(canvas, width, height);
+        const makeOwn = (/** @type {number} */ width, /** @type {number} */ height) => {
+            const layer = make(width, height);
+            this.#own.push(...(layer === null ? [] : [layer]));
+            return layer;
+        };
+        this.#freeOwn();
         const from = this.#run?.scene.from ?? make(canvas.width, canvas.height);
         const to = this.#run?.scene.to ?? make(canvas.width, canvas.height);
         if (from === null || to === null) {
             [from, to].forEach((layer) => layer !== null && free(layer));
             return null;
         }
-        return { context, from, to, hanging, isTransparent, makeLayer: make };
+        return { context, from, to, hanging, isTransparent, makeLayer: makeOwn };
     }
 
     /**
@@ -194,6 +209,7 @@ export class Projector {
     #refine(run, picture, isOpaque) {
         this.#surface.drawOn(run.scene.to, picture, isOpaque);
         // Anew, since an effect does not draw again what it has drawn.
+        this.#freeOwn();
         run.draw = run.effect(run.scene);
         this.#advance();
     }
@@ -231,6 +247,11 @@ export class Projector {
             const { from, to } = this.#run.scene;
             this.#run = null;
             [from, to].forEach(free);
+            this.#freeOwn();
         }
+    }
+
+    #freeOwn() {
+        this.#own.splice(0).forEach(free);
     }
 }

@@ -27,9 +27,12 @@ export class LocalScreen {
     #hanging = null;
     /** @type {Size | null} Of the last picture. */
     #picture = null;
+    /** @type {Size | null} Of the canvas, which most pictures have: until the first one it is all that is known. */
+    #shape = null;
     #corrupt = 0;
     /** @type {any} */
     #figuresTimer = null;
+    #listening = new AbortController();
 
     /**
      * @param {HTMLCanvasElement | OffscreenCanvas} canvas
@@ -47,7 +50,7 @@ export class LocalScreen {
         this.#painter.setVisible(options.isVisible);
         this.#connection = this.#makeConnection(options, services);
         // A graphics driver that begins anew takes the picture along, and at rest no other one follows.
-        canvas.addEventListener('contextrestored', () => this.#painter.repaint());
+        canvas.addEventListener('contextrestored', () => this.#restore(), { signal: this.#listening.signal });
     }
 
     open() {
@@ -83,12 +86,15 @@ export class LocalScreen {
     watchFigures(isWatched) {
         this.#environment.clearTimer(this.#figuresTimer);
         if (isWatched) {
-            this.#events.onFigures?.(this.#figures.read(this.#environment.nowMs(), this.#connection.clock));
-            this.#figuresTimer = this.#environment.setTimer(() => this.watchFigures(true), FIGURES_MS);
+            // Never before this returns: whoever asks may not be ready for an answer, and from a worker there is none.
+            this.#figuresTimer = this.#environment.setTimer(() => this.#tellFigures(), 0);
         }
     }
 
     close() {
+        // What is on its way is news for nobody.
+        this.#events = {};
+        this.#listening.abort();
         this.#environment.clearTimer(this.#figuresTimer);
         this.#connection.close();
         this.#painter.close();
@@ -115,7 +121,6 @@ export class LocalScreen {
      * @param {import('./screen.js').ScreenServices} services
      */
     #makeConnection({ url, isVisible, maxFps }, { environment, formats, gate }) {
-        const events = this.#events;
         return new Connection(
             url,
             { viewport: { width: 1, height: 1 }, formats, visible: isVisible, max_fps: maxFps },
@@ -124,11 +129,11 @@ export class LocalScreen {
                 onFrame: (frame, acknowledge) => this.#take(frame, acknowledge),
                 onStatus: (status) => {
                     this.#projector.follow(status);
-                    events.onStatus?.(status);
+                    this.#events.onStatus?.(status);
                 },
-                onClock: (clock) => events.onClock?.(clock),
-                onDown: (code) => events.onDown?.(code),
-                onEnd: (code) => events.onEnd?.(code),
+                onClock: (clock) => this.#events.onClock?.(clock),
+                onDown: (code) => this.#events.onDown?.(code),
+                onEnd: (code) => this.#events.onEnd?.(code),
             },
             environment,
             gate,
@@ -140,9 +145,10 @@ export class LocalScreen {
         this.#painter.restart();
         this.#figures.greet(hello);
         this.#projector.greet(hello);
+        this.#shape = sizeOf(hello.canvas);
         if (this.#picture === null) {
-            // Most pictures have the canvas's shape: the first one comes at the right size already.
-            this.#connection.resize(sizeOf(this.#projector.boxOf(hello.canvas)));
+            // The first picture comes at the right size already.
+            this.#tellBox();
         }
         this.#events.onHello?.(hello);
     }
@@ -174,12 +180,26 @@ export class LocalScreen {
     }
 
     #tellBox() {
-        const picture = this.#picture;
-        if (picture !== null) {
-            const box = this.#projector.boxOf(picture);
-            this.#connection.resize(sizeOf(box));
-            this.#events.onBox?.(box, picture);
+        const shape = this.#picture ?? this.#shape;
+        if (shape === null) {
+            return;
         }
+        const box = this.#projector.boxOf(shape);
+        this.#connection.resize(sizeOf(box));
+        if (this.#picture !== null) {
+            this.#events.onBox?.(box, this.#picture);
+        }
+    }
+
+    #tellFigures() {
+        this.#events.onFigures?.(this.#figures.read(this.#environment.nowMs(), this.#connection.clock));
+        this.#figuresTimer = this.#environment.setTimer(() => this.#tellFigures(), FIGURES_MS);
+    }
+
+    /** What was drawn is gone. */
+    #restore() {
+        this.#projector.forget();
+        this.#painter.repaint();
     }
 
     /**

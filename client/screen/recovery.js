@@ -1,7 +1,7 @@
 /**
  * What a page does when its worker is gone: a canvas that was given to a worker cannot be taken back,
- * so the page is loaded anew, and makes its pictures itself from then on. That happens once in the life
- * of a tab, since the tab remembers it.
+ * so the page is loaded anew once its server is there, and makes its pictures itself from then on. That
+ * happens once in the life of a tab, since the tab remembers it.
  */
 
 /**

@@ -83,7 +83,14 @@ function inWorker(worker, { environment, dataset, tab }, gate) {
         onBitmaps: (counts) => tellBitmaps(dataset, counts),
         onLost: () => {
             dataset.pipeline = 'lost';
-            recover(tab);
+            // As a socket does: while the server is away there is nothing to be loaded but a browser's error page.
+            const pass = gate.join(() => {
+                if (!recover(tab)) {
+                    pass.leave();
+                }
+            });
+            pass.lost();
+            pass.ask();
         },
     });
     return {

@@ -49,6 +49,18 @@ const REASONS = {
     AbortError: 'busy',
 };
 
+// What is waited for, and asked for again by itself.
+const AWAITED = new Set(['absent', 'lost']);
+
+/**
+ * Whether nothing is listened to any more, nor waited for.
+ *
+ * @param {SoundState} state
+ */
+export function isOver({ state, reason = 'unsupported' }) {
+    return state === 'off' || (state === 'failed' && !AWAITED.has(reason));
+}
+
 export class Listener {
     #handlers;
     #environment;
@@ -80,8 +92,14 @@ export class Listener {
      * @param {string | null} [deviceId] Null: the one that the browser or the person chooses.
      */
     async listen(deviceId = null) {
+        this.#begin();
+        await this.#ask(deviceId);
+    }
+
+    /** @param {string | null} deviceId */
+    async #ask(deviceId) {
         const { devices, isSecure } = this.#environment;
-        const turn = this.#begin();
+        const turn = this.#turn;
         if (devices === null) {
             this.#fail(isSecure ? 'unsupported' : 'insecure');
             return;
@@ -104,7 +122,8 @@ export class Listener {
      * @returns {(isHeard: boolean) => void} Changes that.
      */
     play(player, isHeard) {
-        const turn = this.#begin();
+        this.#begin();
+        const turn = this.#turn;
         /** @type {GainNode | null} */
         let volume = null;
         this.#attach(turn, (context) => {
@@ -132,10 +151,14 @@ export class Listener {
     }
 
     #begin() {
-        this.#release();
+        this.#renew();
         this.#tell({ state: 'starting' });
+    }
+
+    /** Begin anew with nothing in hand. */
+    #renew() {
+        this.#release();
         this.#hold = new AbortController();
-        return this.#turn;
     }
 
     #release() {
@@ -245,9 +268,13 @@ export class Listener {
         }
         // A new hold: what waits for the microphone ends with the next wish.
         this.#hold = new AbortController();
-        const again = () => void this.listen(deviceId);
+        // That it is tried again every few seconds is no news: only what comes of it is told.
+        const again = () => {
+            this.#renew();
+            void this.#ask(deviceId);
+        };
         this.#environment.devices?.addEventListener('devicechange', again, { signal: this.#hold.signal });
-        if (reason !== 'busy') {
+        if (AWAITED.has(reason)) {
             this.#retryTimer = this.#environment.setTimer(again, RETRY_MS);
         }
     }

@@ -72,7 +72,8 @@ export class Pacer {
             message.tempo_bpm = Math.round(10 * tempoBpm) / 10;
         }
         this.#isQuiet = isQuiet;
-        this.#lastMs = this.#environment.nowMs();
         this.#send(message);
+        // From when it has gone: whoever was held up in between must not send the next one sooner.
+        this.#lastMs = this.#environment.nowMs();
     }
 }

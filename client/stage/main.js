@@ -10,6 +10,7 @@
 
 import { Overlays } from '../overlay/overlays.js';
 import { applyBackground } from '../page/background.js';
+import { fetchJson } from '../page/json.js';
 import { chooseLanguage } from '../page/language.js';
 import { pageOptions, slugOfPath } from '../page/options.js';
 import { socketUrl } from '../page/urls.js';
@@ -30,12 +31,6 @@ const page = document.documentElement;
 const root = /** @type {HTMLElement} */ (document.getElementById('stage'));
 const place = /** @type {HTMLElement} */ (root.querySelector('.place'));
 const canvas = /** @type {HTMLCanvasElement} */ (root.querySelector('canvas'));
-
-/** @param {string} url */
-async function fetchJson(url) {
-    const response = await fetch(url, { headers: { accept: 'application/json' } });
-    return response.json();
-}
 
 /** What the address asks for; the page is dressed accordingly. */
 function readAddress() {

@@ -25,6 +25,7 @@ import { wordFor } from './texts.js';
  * @property {boolean} isEndless Whether nobody knows how long the way is.
  * @property {import('./progress.js').Point[]} way Of the bar, on the server's clock: where it is and will be until
  *     something new is told; empty where nobody knows.
+ * @property {boolean} hasRate Whether pictures are to come in numbers a second.
  * @property {string} who
  * @property {boolean} isNamed
  * @property {string} message
@@ -44,6 +45,12 @@ const PATIENCE_MS = 2000;
 const GRACE_MS = 1000;
 
 const SHOWN_WAITING = 5;
+
+// Nothing goes on, and nobody knows for how long: there is no time to count down.
+const STANDING = new Set(['paused', 'unavailable']);
+
+// These give one picture now and then, and no number a second.
+const SINGLE_PICTURES = new Set(['once', 'variations']);
 
 const NO_SUCH_CANVAS = 4404;
 const FULL = 1013;
@@ -129,7 +136,7 @@ export class Model {
         const next = Array.isArray(queue?.next) ? queue.next.slice(0, SHOWN_WAITING) : [];
         this.#next = next.map((/** @type {unknown} */ waiting) => readJob(waiting, this.#words)).filter(isJob);
         this.#queued = isNumber(queue?.length) ? Math.max(queue.length, this.#next.length) : this.#next.length;
-        this.#bar.take(job, this.serverMs(nowMs), this.#state === 'unavailable');
+        this.#bar.take(job, this.serverMs(nowMs), STANDING.has(this.#state));
     }
 
     /**
@@ -194,10 +201,11 @@ export class Model {
             ...(job === null ? { who: phase === 'waiting' ? this.#words.waiting : '' } : wordsOf(job)),
             isRunning: running !== null,
             isEndless: running?.total_steps === 0,
+            hasRate: running === null || !SINGLE_PICTURES.has(running.kind),
             way: running === null ? [] : this.#bar.ahead(this.serverMs(nowMs)),
             step: running === null ? '' : stepOf(running, this.#words),
             elapsed: times === null ? '' : clockTime(times.elapsedS),
-            remaining: times === null ? '' : remainingOf(times),
+            remaining: times === null || STANDING.has(phase) ? '' : remainingOf(times),
             next: this.#next.map(({ who, prompt, message }) => ({
                 who,
                 wish: clean(prompt || message, LIMITS.waiting),
@@ -254,6 +262,7 @@ const NOTHING = {
     job: null,
     isRunning: false,
     isEndless: false,
+    hasRate: true,
     way: [],
     who: '',
     isNamed: false,

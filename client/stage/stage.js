@@ -17,6 +17,8 @@ export class Stage {
     #rate;
     #shape;
     #painted = 0;
+    #fps = 0;
+    #hasRate = true;
 
     /**
      * @param {string} slug
@@ -32,13 +34,21 @@ export class Stage {
             nextFrame: (callback) => requestAnimationFrame(callback),
             serverMs: () => model.serverMs(browser.nowMs()),
         });
+        const tellRate = () => {
+            hud.showRate(this.#hasRate ? `${rateText(this.#fps)} ${words.fps}` : '');
+        };
         this.#model = model;
         this.#refresher = new Refresher(browser, () => {
             const view = model.view(browser.nowMs());
             hud.show(view);
+            this.#hasRate = view.hasRate;
+            tellRate();
             return view.changesInMs;
         });
-        this.#rate = new RateTold(browser, (fps) => hud.showRate(`${rateText(fps)} ${words.fps}`));
+        this.#rate = new RateTold(browser, (fps) => {
+            this.#fps = fps;
+            tellRate();
+        });
         this.#shape = new Shape(browser, (aspect) => root.style.setProperty('--aspect', aspect.toFixed(4)));
         this.refresh();
     }

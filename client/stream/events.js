@@ -6,7 +6,8 @@ import { ReconnectingSocket } from './socket.js';
  * @typedef {object} EventHandlers
  * @property {(event: any) => void} onEvent A message with a string at `type`; answers to pings are left out.
  * @property {() => void} [onUp] The connection is open; what was missed meanwhile is not told again.
- * @property {() => void} [onDown] It is lost, and comes back by itself.
+ * @property {() => void} [onDown] It is lost, and comes back by itself unless `onEnd` is called.
+ * @property {(code: number) => void} [onEnd] The server wants no other attempt; why, as a close code.
  */
 
 export class EventsSocket {
@@ -33,7 +34,7 @@ export class EventsSocket {
                 onMessage: (data) => this.#take(data),
                 onTick: () => this.send({ type: 'ping' }),
                 onDown: () => handlers.onDown?.(),
-                onEnd: () => {},
+                onEnd: (code) => handlers.onEnd?.(code),
             },
             environment,
             gate,

@@ -137,11 +137,12 @@ export class Gate {
 
     /** @param {Guest} guest */
     #lose(guest) {
-        if (this.#opening.has(guest)) {
-            // The server is well and refuses all the same: more of that helps nobody.
-            this.#allowance -= 1;
-        }
         if (this.#isOpen) {
+            if (this.#opening.has(guest)) {
+                // The server is well and refuses all the same: more of that helps nobody. What is lost with this one
+                // tells nothing else.
+                this.#allowance -= 1;
+            }
             this.#isOpen = false;
             this.#dueMs = this.#environment.nowMs() + this.#backoff.nextMs();
         }

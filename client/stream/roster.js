@@ -4,6 +4,12 @@ import { EventsSocket } from './events.js';
 
 /** @typedef {import('./wire.js').CanvasRecord} CanvasRecord */
 
+/**
+ * @typedef {object} RosterHandlers
+ * @property {(canvases: CanvasRecord[]) => void} onCanvases
+ * @property {(code: number) => void} [onEnd] The server wants to tell no more; why, as a close code.
+ */
+
 export class Roster {
     #events;
     #onCanvases;
@@ -12,16 +18,16 @@ export class Roster {
 
     /**
      * @param {{ list: string, events: string }} urls
-     * @param {(canvases: CanvasRecord[]) => void} onCanvases
+     * @param {RosterHandlers} handlers
      * @param {import('./environment.js').Environment} environment
      * @param {(url: string) => Promise<any>} fetchJson
      * @param {import('./gate.js').Entrance} [gate] The page's.
      */
-    constructor(urls, onCanvases, environment, fetchJson, gate) {
+    constructor(urls, { onCanvases, onEnd }, environment, fetchJson, gate) {
         this.#onCanvases = onCanvases;
         this.#fetchJson = () => fetchJson(urls.list);
         const onEvent = (/** @type {any} */ event) => this.#take(event);
-        this.#events = new EventsSocket(urls.events, ['canvases'], { onEvent }, environment, gate);
+        this.#events = new EventsSocket(urls.events, ['canvases'], { onEvent, onEnd }, environment, gate);
     }
 
     /** Open the events and ask for the list; the list counts only where no event came before it. */

@@ -29,7 +29,7 @@ export const SUB_PROTOCOL = 'psyche.v1.msgpack';
 /**
  * @typedef {object} Transition How one picture becomes the next.
  * @property {'cut' | 'cross-fade' | 'dissolve' | 'wipe'} kind
- * @property {number} duration_s
+ * @property {number} duration_s Of a kind that this browser does not know it may be missing.
  */
 
 /**
@@ -72,6 +72,7 @@ export const SUB_PROTOCOL = 'psyche.v1.msgpack';
  * @property {string} [tier] Scale, format and quality that the server chose for this screen; the same sequence
  *     may come again in a better one.
  * @property {string | null} [job]
+ * @property {boolean} [final] No other picture follows by itself.
  * @property {Record<string, number>} [stages] When it was painted, published and encoded, on the server's clock.
  * @property {number | null} [present_at_ms] When every screen shows it, on the server's clock; absent: at once.
  * @property {Uint8Array<ArrayBuffer>} image The encoded image: a view of the message, not a copy.
@@ -125,9 +126,9 @@ const isMap = (value) => typeof value === 'object' && value !== null && !Array.i
 const isFormat = (value) => value === 'jpeg' || value === 'webp' || value === 'png';
 /** @type {(isValid: (value: any) => boolean) => (value: any) => boolean} */
 const optional = (isValid) => (value) => value === undefined || value === null || isValid(value);
-// A kind that this browser does not know is no error: it cuts.
+// A kind that this browser does not know, or one without a duration, is no error: it cuts.
 /** @type {(value: any) => boolean} */
-const isTransition = (value) => isMap(value) && isString(value.kind) && isNumber(value.duration_s);
+const isTransition = (value) => isMap(value) && isString(value.kind);
 /** @type {(value: any) => boolean} */
 const isQueue = (value) => isMap(value) && isSequence(value.length) && Array.isArray(value.next);
 /** @type {(value: any) => boolean} */

@@ -2,10 +2,15 @@
 
 /** @typedef {{ slug: string, blank?: boolean }} Blankable */
 
+/**
+ * @typedef {object} Outcome
+ * @property {boolean} isBlank What was wanted.
+ * @property {string[]} failed The slugs of those that could not be changed.
+ */
+
 export class Blackout {
     #canvases;
     #setBlank;
-    #onFailed;
     /**
      * What is wanted, while it is being done; null: what is there is what is wanted.
      *
@@ -15,13 +20,11 @@ export class Blackout {
 
     /**
      * @param {() => Blankable[]} canvases Those that are there now.
-     * @param {(slug: string, isBlank: boolean) => Promise<unknown>} setBlank
-     * @param {(slugs: string[], isBlank: boolean) => void} onFailed Told once for all that could not be changed.
+     * @param {(slug: string, isBlank: boolean) => Promise<unknown>} setBlank Once it is done, `canvases` tells so.
      */
-    constructor(canvases, setBlank, onFailed) {
+    constructor(canvases, setBlank) {
         this.#canvases = canvases;
         this.#setBlank = setBlank;
-        this.#onFailed = onFailed;
     }
 
     /** Whether everything is dark, or will be at once. */
@@ -30,28 +33,36 @@ export class Blackout {
         return this.#wanted ?? (canvases.length > 0 && canvases.every((canvas) => canvas.blank === true));
     }
 
-    /** Make everything dark, or show it again where all is dark. Pressed again meanwhile, the last press wins. */
+    /**
+     * Make everything dark, or show it again where all is dark. Pressed again meanwhile, the last press wins.
+     *
+     * @returns {Promise<Outcome | null>} Null where there is nothing to tell: no canvas, or the press before tells it.
+     */
     async toggle() {
+        if (this.#canvases().length === 0) {
+            return null;
+        }
         const isRunning = this.#wanted !== null;
         this.#wanted = !this.isBlank;
         if (isRunning) {
-            return;
+            return null;
         }
-        for (let isDone = false; !isDone;) {
-            const isBlank = /** @type {boolean} */ (this.#wanted);
-            await this.#apply(isBlank);
-            isDone = this.#wanted === isBlank;
+        /** @type {Outcome | null} */
+        let outcome = null;
+        while (outcome?.isBlank !== this.#wanted) {
+            outcome = await this.#apply(this.#wanted);
         }
         this.#wanted = null;
+        return outcome;
     }
 
-    /** @param {boolean} isBlank */
+    /**
+     * @param {boolean} isBlank
+     * @returns {Promise<Outcome>}
+     */
     async #apply(isBlank) {
         const slugs = this.#canvases().map((canvas) => canvas.slug);
         const settled = await Promise.allSettled(slugs.map((slug) => this.#setBlank(slug, isBlank)));
-        const failed = slugs.filter((_slug, index) => settled[index].status === 'rejected');
-        if (failed.length > 0) {
-            this.#onFailed(failed, isBlank);
-        }
+        return { isBlank, failed: slugs.filter((_slug, index) => settled[index].status === 'rejected') };
     }
 }

@@ -4,6 +4,7 @@
  */
 
 import { EventsSocket } from '../stream/events.js';
+import { MOST_JOBS } from './store.js';
 
 /**
  * @typedef {object} FeedServices
@@ -42,6 +43,7 @@ export class Feed {
             {
                 onUp: () => this.#opened(),
                 onDown: () => store.setConnection('down'),
+                onEnd: () => store.setConnection('ended'),
                 onEvent: (event) => this.#take(event),
             },
             environment,
@@ -93,10 +95,22 @@ export class Feed {
 
     async #askJobs() {
         try {
-            await this.#store.listJobs(async (limit) => (await this.#api.get(`/jobs?limit=${limit}`)).jobs);
+            await this.#store.listJobs((limit) => this.#listJobs(limit));
         } catch {
             this.#later('jobs', SOON_MS, () => this.#askJobs());
         }
+    }
+
+    /**
+     * What runs or waits may be older than any number of jobs that came and ended since.
+     *
+     * @param {number} limit Of the newest.
+     */
+    async #listJobs(limit) {
+        const queries = [`limit=${limit}`, `state=running&limit=${MOST_JOBS}`, `state=queued&limit=${MOST_JOBS}`];
+        const answers = await Promise.all(queries.map((query) => this.#api.get(`/jobs?${query}`)));
+        const [newest, running, queued] = answers.map(({ jobs }) => jobs);
+        return { newest, going: [...running, ...queued] };
     }
 
     async #askAccess() {
@@ -120,7 +134,7 @@ export class Feed {
             });
             isSoon = this.#store.models.some((model) => model.state === 'loading');
         } catch (error) {
-            this.#store.setOffersProblem(error instanceof Error ? error.message : String(error));
+            this.#store.setOffersProblem(error);
         }
         this.#later('offers', isSoon ? SOON_MS : OFFERS_MS, () => this.#askOffers());
     }

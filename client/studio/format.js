@@ -2,8 +2,6 @@
 
 const SECOND_MS = 1000;
 
-const UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte'];
-
 /** Its formats are made once: to make one takes longer than to write a hundred numbers. */
 export class Format {
     #whole;
@@ -11,7 +9,6 @@ export class Format {
     #milliseconds;
     #seconds;
     #times;
-    #sizes;
 
     /** @param {string} language */
     constructor(language) {
@@ -20,7 +17,6 @@ export class Format {
         this.#milliseconds = withUnit(language, 'millisecond', 0);
         this.#seconds = withUnit(language, 'second', 1);
         this.#times = new Intl.DateTimeFormat(language, { timeStyle: 'medium' });
-        this.#sizes = UNITS.map((unit, step) => withUnit(language, unit, step > 1 ? 1 : 0));
     }
 
     /** @param {number} value */
@@ -31,20 +27,6 @@ export class Format {
     /** @param {number} value */
     tenths(value) {
         return this.#tenths.format(value);
-    }
-
-    /**
-     * A time that goes by, as a clock shows it: `0:07`, `12:30`, `1:02:03`.
-     *
-     * @param {number} ms
-     */
-    clock(ms) {
-        const seconds = Math.max(0, Math.floor(ms / SECOND_MS));
-        const two = (/** @type {number} */ value) => String(value).padStart(2, '0');
-        const minutes = Math.floor(seconds / 60);
-        return minutes < 60
-            ? `${minutes}:${two(seconds % 60)}`
-            : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`;
     }
 
     /**
@@ -64,12 +46,20 @@ export class Format {
     time(unixMs) {
         return this.#times.format(unixMs);
     }
+}
 
-    /** @param {number} bytes */
-    bytes(bytes) {
-        const step = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
-        return this.#sizes[step].format(bytes / 1000 ** step);
-    }
+/**
+ * A time that goes by, as a clock shows it: `0:07`, `12:30`, `1:02:03`.
+ *
+ * @param {number} ms
+ */
+export function clock(ms) {
+    const seconds = Math.max(0, Math.floor(ms / SECOND_MS));
+    const two = (/** @type {number} */ value) => String(value).padStart(2, '0');
+    const minutes = Math.floor(seconds / 60);
+    return minutes < 60
+        ? `${minutes}:${two(seconds % 60)}`
+        : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`;
 }
 
 /**

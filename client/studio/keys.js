@@ -1,6 +1,6 @@
 /** What a key does. Pure. */
 
-/** @typedef {'blank' | 'prompt' | 'keys' | 'send'} Command */
+/** @typedef {'blank' | 'prompt' | 'keys' | 'send' | 'leave'} Command */
 
 /**
  * @typedef {object} KeyPress What is used of a `KeyboardEvent`.
@@ -43,7 +43,8 @@ export function commandOf(press, { isTyping, hasDialog }) {
         return press.key === 'Enter' ? 'send' : null;
     }
     if (isTyping) {
-        return null;
+        // After it the other keys do what they say again.
+        return press.key === 'Escape' ? 'leave' : null;
     }
     const key = press.key.toLowerCase();
     const isLatin = /^[\x20-\x7e]$/.test(key);

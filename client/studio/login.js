@@ -5,6 +5,7 @@
 
 import { ApiError } from './api.js';
 import { find } from './dom.js';
+import { tell } from './problems.js';
 
 /**
  * @typedef {object} LoginServices
@@ -81,6 +82,7 @@ export class Login {
         this.#store.setAccess({ needsToken: true, isAuthorised: true });
         this.#end(true);
         this.#dialog.close();
+        this.#keepFocus();
         this.#notify(this.#texts.t('login.done'), 'ok');
     }
 
@@ -88,13 +90,20 @@ export class Login {
         try {
             await this.#api?.post('/logout');
         } catch (error) {
-            const message = error instanceof Error ? error.message : String(error);
-            this.#notify(this.#texts.t('page.failed', { message }), 'danger');
+            this.#notify(this.#texts.t('page.failed', { message: tell(error, this.#texts) }), 'danger');
             return;
         }
         this.#store.setAccess({ needsToken: true, isAuthorised: false });
         this.#notify(this.#texts.t('login.out'));
         find('#login').focus();
+    }
+
+    /** The dialog gives the focus back to what asked for it, unless that was the button that went with the login. */
+    #keepFocus() {
+        const focused = document.activeElement;
+        if (focused === null || focused === document.body || this.#dialog.contains(focused)) {
+            find('#logout').focus();
+        }
     }
 
     /** @param {boolean} isLoggedIn */
@@ -112,7 +121,7 @@ export class Login {
         if (error === null) {
             this.#error.textContent = '';
         } else {
-            const message = error instanceof Error ? error.message : String(error);
+            const message = tell(error, this.#texts);
             this.#error.textContent = key ? this.#texts.t(key) : this.#texts.t('page.failed', { message });
         }
     }

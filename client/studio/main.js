@@ -1,11 +1,11 @@
 /** The page of `/studio`: puts the parts together and gives them the browser's events. */
 
+import { chooseLanguage } from '../page/language.js';
 import { socketUrl } from '../page/urls.js';
 import { openScreens } from '../screen/screens.js';
 import { browser } from '../stream/environment.js';
 import { Api } from './api.js';
 import { CanvasesPanel } from './canvases/panel.js';
-import { TEXTS as CANVASES_TEXTS } from './canvases/texts.js';
 import { find } from './dom.js';
 import { Feed } from './feed.js';
 import { JobsPanel } from './jobs/panel.js';
@@ -15,21 +15,18 @@ import { Login } from './login.js';
 import { Memory } from './memory.js';
 import { PromptPanel } from './prompt/panel.js';
 import { SoundPanel } from './sound/panel.js';
-import { TEXTS as SOUND_TEXTS } from './sound/texts.js';
 import { Store } from './store.js';
 import { EN } from './texts/en.js';
 import { RU } from './texts/ru.js';
-import { Texts, chooseLanguage } from './texts.js';
+import { Texts } from './texts.js';
 import { Toasts } from './toasts.js';
 import { Topbar } from './topbar.js';
 
 const environment = browser;
 const memory = new Memory(() => localStorage);
 const asked = new URLSearchParams(location.search).get('lang');
-const language = chooseLanguage([asked, memory.get('language'), ...navigator.languages]);
-const texts = new Texts({ en: EN, ru: RU }, language);
-texts.add(CANVASES_TEXTS);
-texts.add(SOUND_TEXTS);
+const wishes = [asked ?? '', memory.get('language') ?? '', ...navigator.languages];
+const texts = new Texts({ en: EN, ru: RU }, chooseLanguage(null, wishes));
 texts.bindAll(document);
 
 const store = new Store(() => environment.nowMs());
@@ -66,6 +63,7 @@ const feed = new Feed({
 const COMMANDS = {
     blank: () => void topbar.toggleBlank(),
     keys: () => topbar.showKeys(),
+    leave: () => /** @type {HTMLElement} */ (document.activeElement).blur(),
     prompt: () => prompt.focus(),
     send: () => void prompt.send(),
 };

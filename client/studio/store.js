@@ -1,6 +1,7 @@
 /**
  * What the page knows of the server, in one place. It asks nobody: `feed.js` tells it, and those who show something
- * of it listen to its events `canvases`, `jobs`, `traffic`, `offers`, `connection`, `access` and `selection`.
+ * of it listen to its events `canvases`, `jobs`, `traffic`, `offers`, `connection`, `access`, `authorised` and
+ * `selection`.
  */
 
 import { JobBook } from './jobs/book.js';
@@ -72,17 +73,34 @@ export class Store extends EventTarget {
     styles = [];
     /** @type {StyleRecord[]} */
     templates = [];
-    /** Why nothing is on offer at the moment; null while all is well. */
-    offersProblem = /** @type {string | null} */ (null);
-    /** @type {'up' | 'down'} */
+    /**
+     * Why nothing is on offer at the moment; null while all is well.
+     *
+     * @type {unknown}
+     */
+    offersProblem = null;
+    /**
+     * Ended: the server wants no other attempt of this page.
+     *
+     * @type {'up' | 'down' | 'ended'}
+     */
     connection = 'down';
     access = { needsToken: false, isAuthorised: true };
+    /** Whether the jobs were listed once: what is known before is what happened to happen. */
+    isListed = false;
     /**
-     * The slugs that the prompt goes to.
+     * The slugs that were chosen for the prompt: some may not be there at the moment.
      *
-     * @type {Set<string>}
+     * @type {ReadonlySet<string>}
+     */
+    chosen = new Set();
+    /**
+     * The slugs that the prompt goes to: those of the chosen ones that are there.
+     *
+     * @type {ReadonlySet<string>}
      */
     selection = new Set();
+    #isAccessKnown = false;
     #book = new JobBook(FIRST_JOBS);
     #clock = { offsetMs: 0, rttMs: Infinity, atMs: -Infinity };
     #nowMs;
@@ -116,9 +134,24 @@ export class Store extends EventTarget {
     setCanvases(canvases) {
         this.canvases = canvases;
         this.#tell('canvases');
-        const slugs = new Set(canvases.map((canvas) => canvas.slug));
-        if ([...this.selection].some((slug) => !slugs.has(slug))) {
-            this.selectOnly([...this.selection]);
+        const selected = this.#chosenThere();
+        if (selected.size !== this.selection.size || [...selected].some((slug) => !this.selection.has(slug))) {
+            this.selection = selected;
+            this.#tell('selection');
+        }
+    }
+
+    /**
+     * Take what the server answered about one canvas: the events may be late, or cut off. A canvas that went
+     * meanwhile does not come back by it.
+     *
+     * @param {StudioCanvas} canvas
+     */
+    setCanvas(canvas) {
+        const isSame = (/** @type {StudioCanvas} */ known) =>
+            known.slug === canvas.slug && known.epoch === canvas.epoch;
+        if (this.canvases.some(isSame)) {
+            this.setCanvases(this.canvases.map((known) => (isSame(known) ? canvas : known)));
         }
     }
 
@@ -131,7 +164,7 @@ export class Store extends EventTarget {
     /**
      * Take a list of jobs, and keep in mind what is told of them while it is on its way.
      *
-     * @param {(limit: number) => Promise<JobRecord[]>} ask
+     * @param {(limit: number) => Promise<import('./jobs/book.js').Listed>} ask
      */
     async listJobs(ask) {
         const told = this.#book.beginList();
@@ -141,6 +174,7 @@ export class Store extends EventTarget {
         } finally {
             this.#book.dropList(told);
         }
+        this.isListed = true;
         this.#tell('jobs');
     }
 
@@ -175,13 +209,13 @@ export class Store extends EventTarget {
         this.#tell('offers');
     }
 
-    /** @param {string} problem */
+    /** @param {unknown} problem An error, as it came. */
     setOffersProblem(problem) {
         this.offersProblem = problem;
         this.#tell('offers');
     }
 
-    /** @param {'up' | 'down'} connection */
+    /** @param {Store['connection']} connection */
     setConnection(connection) {
         if (connection !== this.connection) {
             this.connection = connection;
@@ -189,10 +223,24 @@ export class Store extends EventTarget {
         }
     }
 
-    /** @param {{ needsToken: boolean, isAuthorised: boolean }} access */
+    /**
+     * Take what this page may do. It tells `access` where that is news, and `authorised` where a login or a logout
+     * made it so: connections that were opened before have the rights of then.
+     *
+     * @param {{ needsToken: boolean, isAuthorised: boolean }} access
+     */
     setAccess(access) {
+        const before = this.access;
+        const wasKnown = this.#isAccessKnown;
         this.access = access;
-        this.#tell('access');
+        this.#isAccessKnown = true;
+        const isChanged = access.isAuthorised !== before.isAuthorised;
+        if (isChanged || access.needsToken !== before.needsToken) {
+            this.#tell('access');
+        }
+        if (isChanged && wasKnown) {
+            this.#tell('authorised');
+        }
     }
 
     /**
@@ -205,12 +253,13 @@ export class Store extends EventTarget {
     }
 
     /**
-     * Let the prompt go to these, as far as they are there.
+     * Let the prompt go to these, as far as they are there; one that comes back is chosen again.
      *
      * @param {string[]} slugs
      */
     selectOnly(slugs) {
-        this.selection = new Set(this.canvases.map((canvas) => canvas.slug).filter((slug) => slugs.includes(slug)));
+        this.chosen = new Set(slugs);
+        this.selection = this.#chosenThere();
         this.#tell('selection');
     }
 
@@ -222,6 +271,10 @@ export class Store extends EventTarget {
     model(name) {
         const wanted = name || this.defaultModel;
         return this.models.find((model) => model.name === wanted || model.aliases.includes(wanted)) ?? null;
+    }
+
+    #chosenThere() {
+        return new Set(this.canvases.map((canvas) => canvas.slug).filter((slug) => this.chosen.has(slug)));
     }
 
     /** @param {string} type */

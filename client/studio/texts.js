@@ -5,6 +5,8 @@
  * `other`), chosen by the value `count` as the language wants it.
  */
 
+import { LANGUAGES } from '../page/language.js';
+
 /** @typedef {string | Partial<Record<Intl.LDMLPluralRule, string>>} Text */
 /** @typedef {Record<string, Text>} Table By key. */
 /** @typedef {Record<string, string | number>} Values */
@@ -15,9 +17,7 @@
  * @property {Values} values
  */
 
-export const LANGUAGES = /** @type {const} */ (['en', 'ru']);
-
-/** @typedef {typeof LANGUAGES[number]} Language */
+/** @typedef {import('../page/language.js').Language} Language */
 
 // What is bound to the element's content, not to one of its attributes.
 const CONTENT = '';
@@ -185,21 +185,4 @@ export class Texts extends EventTarget {
             this.#pruneAt = Math.max(1024, 2 * this.#bound.size);
         }
     }
-}
-
-/**
- * Choose a language: the one asked for, else the one remembered, else the first that the reader understands.
- *
- * @param {(string | null | undefined)[]} wishes In their order; such as `ru-RU`.
- * @returns {Language}
- */
-export function chooseLanguage(wishes) {
-    for (const wish of wishes) {
-        const code = wish?.toLowerCase().split('-')[0];
-        const language = LANGUAGES.find((known) => known === code);
-        if (language !== undefined) {
-            return language;
-        }
-    }
-    return 'en';
 }

@@ -15,7 +15,7 @@ export class Toasts {
     #environment;
 
     /**
-     * @param {HTMLElement} root
+     * @param {HTMLElement} root A live region.
      * @param {import('./texts.js').Texts} texts
      * @param {Pick<import('../stream/environment.js').Environment, 'setTimer'>} environment
      */
@@ -34,10 +34,14 @@ export class Toasts {
         this.#texts.bind(close, 'page.dismiss', { attribute: 'aria-label' });
         const toast = element(
             'div',
-            { className: 'toast', dataset: { kind }, role: kind === 'danger' ? 'alert' : 'status' },
+            { className: 'toast', dataset: { kind } },
             element('p', { textContent: message }),
             close,
         );
+        if (kind === 'danger') {
+            // At once; the others wait for their turn in the region, which is there before them.
+            toast.setAttribute('role', 'alert');
+        }
         close.addEventListener('click', () => toast.remove());
         this.#root.append(toast);
         while (this.#root.childElementCount > MOST_TOASTS) {

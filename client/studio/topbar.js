@@ -16,6 +16,7 @@ export class Topbar {
     #store;
     #texts;
     #memory;
+    #notify;
     #blackout;
     #wasUp = false;
     #keys = /** @type {HTMLDialogElement} */ (find('#keys-dialog'));
@@ -25,13 +26,11 @@ export class Topbar {
         this.#store = store;
         this.#texts = texts;
         this.#memory = memory;
+        this.#notify = notify;
         this.#blackout = new Blackout(
             () => store.canvases,
-            (slug, blank) => api.patch(`/canvases/${slug}`, { blank }),
-            (slugs) => {
-                const values = { count: slugs.length, slugs: slugs.join(', ') };
-                notify(texts.t('page.blank_failed', values), 'danger');
-            },
+            // The answer counts at once: the events may be cut off while the canvases still can be changed.
+            async (slug, blank) => store.setCanvas((await api.patch(`/canvases/${slug}`, { blank })).canvas),
         );
         find('#blank').addEventListener('click', () => void this.toggleBlank());
         find('#show-keys').addEventListener('click', () => this.showKeys());
@@ -46,12 +45,21 @@ export class Topbar {
     }
 
     async toggleBlank() {
-        const done = this.#blackout.toggle();
+        const doing = this.#blackout.toggle();
         this.#showBlank();
-        await done;
+        const done = await doing;
         this.#showBlank();
-        // By the key nothing else tells it to whoever does not see the button.
-        find('#announcer').textContent = this.#texts.t(this.#blackout.isBlank ? 'page.blanked' : 'page.unblanked');
+        if (done === null) {
+            return;
+        }
+        const { isBlank, failed } = done;
+        if (failed.length > 0) {
+            const values = { count: failed.length, slugs: failed.join(', ') };
+            this.#notify(this.#texts.t('page.blank_failed', values), 'danger');
+        } else {
+            // By the key nothing else tells it to whoever does not see the button.
+            find('#announcer').textContent = this.#texts.t(isBlank ? 'page.blanked' : 'page.unblanked');
+        }
     }
 
     showKeys() {
@@ -60,7 +68,7 @@ export class Topbar {
 
     #showBlank() {
         const { isBlank } = this.#blackout;
-        find('#blank').setAttribute('aria-pressed', String(isBlank));
+        find('#blank').classList.toggle('is-on', isBlank);
         this.#texts.bind(find('#blank-text'), isBlank ? 'page.unblank' : 'page.blank');
         /** @type {HTMLButtonElement} */ (find('#blank')).disabled = this.#store.canvases.length === 0;
     }
@@ -68,11 +76,9 @@ export class Topbar {
     #showConnection() {
         const { connection } = this.#store;
         this.#wasUp ||= connection === 'up';
-        find('#connection').dataset.state = connection === 'down' && !this.#wasUp ? 'first' : connection;
-        this.#texts.bind(
-            find('#connection-text'),
-            connection === 'down' && !this.#wasUp ? 'connection.first' : `connection.${connection}`,
-        );
+        const state = connection === 'down' && !this.#wasUp ? 'first' : connection;
+        find('#connection').dataset.state = state;
+        this.#texts.bind(find('#connection-text'), `connection.${state}`);
     }
 
     /** The painting service is told of only where it is away: all well needs no words. */

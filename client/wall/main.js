@@ -4,6 +4,7 @@ import { applyBackground } from '../page/background.js';
 import { hideIdleCursor } from '../page/cursor.js';
 import { fullscreenOnDoubleClick } from '../page/fullscreen.js';
 import { ignoreAccidents } from '../page/gestures.js';
+import { fetchJson } from '../page/json.js';
 import { chooseLanguage } from '../page/language.js';
 import { Notice } from '../page/notice.js';
 import { isSlug, pageOptions, slugOfPath } from '../page/options.js';
@@ -27,12 +28,6 @@ const GROUND = '#050507';
 const page = document.documentElement;
 const root = /** @type {HTMLElement} */ (document.getElementById('wall'));
 const message = /** @type {HTMLElement} */ (document.getElementById('message'));
-
-/** @param {string} url */
-async function fetchJson(url) {
-    const response = await fetch(url, { headers: { accept: 'application/json' } });
-    return response.json();
-}
 
 /** What the address asks for, and in which words it is answered. */
 function readAddress() {
@@ -86,16 +81,19 @@ async function main() {
     );
     watchSize(root, (size, pixelRatio) => wall.resize(size, pixelRatio));
     document.addEventListener('visibilitychange', () => wall.setVisible(isVisible()));
+    const notice = new Notice(/** @type {HTMLElement} */ (document.getElementById('notice')), browser);
     if (options.audio === 'mic') {
-        const notice = new Notice(/** @type {HTMLElement} */ (document.getElementById('notice')), browser);
         listen({ openMicrophone, tiles: () => wall.tiles, notice, say, dataset: page.dataset });
     }
     const roster = new Roster(
         { list: '/canvases', events: socketUrl('/ws', location.href) },
-        (canvases) => {
-            // Only now it is known that there is none.
-            message.textContent = say('empty');
-            wall.update(canvases);
+        {
+            onCanvases: (canvases) => {
+                // Only now it is known that there is none.
+                message.textContent = say('empty');
+                wall.update(canvases);
+            },
+            onEnd: () => notice.show(say('unlisted')),
         },
         browser,
         fetchJson,

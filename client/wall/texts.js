@@ -17,7 +17,8 @@ const TEXTS = {
         lostMicrophone: 'The microphone is gone',
         insecure: 'Browsers give the microphone to pages over HTTPS and on this computer only',
         unsupported: 'This browser cannot listen',
-        token: 'To be heard, log in at /studio first',
+        token: 'To be heard, log in at /studio first, then reload this page',
+        unlisted: 'The server tells this page of no other canvases any more; reload the page',
     },
     ru: {
         empty: 'Здесь пока ничего нет',
@@ -32,7 +33,8 @@ const TEXTS = {
         lostMicrophone: 'Микрофон пропал',
         insecure: 'Браузеры дают микрофон только страницам по HTTPS и на этом же компьютере',
         unsupported: 'Этот браузер не умеет слушать',
-        token: 'Чтобы быть услышанным, сначала войдите на /studio',
+        token: 'Чтобы быть услышанным, сначала войдите на /studio, затем обновите эту страницу',
+        unlisted: 'Сервер больше не сообщает этой странице о холстах; обновите страницу',
     },
 };
 

@@ -1,18 +1,15 @@
 /**
  * One canvas on the wall: its elements and its screen.
  *
- * For tests and for a person with the developer tools, the `<canvas>` says in its data attributes
- * what it shows: `slug`, `sequence`, `job`, `tier` and `timestamp-ms` of the last frame, `presented-ms`
- * (when it was on its way to the screen, on the server's clock) and `age-ms` (how old it was then),
- * `painted` and `corrupt` frames since the page was loaded; its parent says the canvas's `state` and, where
- * there is one, the `problem`: `gone`, `full` or `refused`. For each frame that was presented, the `<canvas>`
- * sends a `psyche:presented` event that bubbles and says the same in its `detail`: `slug`, `sequence`, `tier`,
- * `timestamp_ms`, `present_at_ms`, `presented_ms` (null while the server's clock is not known yet).
+ * For tests and for a person with the developer tools, the `<canvas>` says what it shows, as `evidence.js` has it,
+ * and in `data-corrupt` how many frames could not be decoded; its parent says the canvas's `state` and, where there
+ * is one, the `problem`: `gone`, `full` or `refused`.
  */
 
 import { isSameShape } from '../paint/geometry.js';
 import { NO_SUCH_CANVAS } from '../stream/socket.js';
 import { build } from './elements.js';
+import { tellDrawn, tellPresented } from './evidence.js';
 import { hasArea } from './layout.js';
 import { expectedBox, isSamePlace, seenOf } from './plate.js';
 import { timeOfDay } from './timestamp.js';
@@ -59,6 +56,7 @@ export class Tile {
     /** @type {import('./wall.js').TilePlace | null} */
     #place = null;
     #painted = 0;
+    #isInSight = true;
     #isEnded = false;
     #services;
     /** @type {string | null} */
@@ -67,7 +65,8 @@ export class Tile {
     #features = null;
     #elements;
     #screen;
-    #overlay;
+    /** @type {import('../overlay/overlays.js').Mounted | null} Null while it is being mounted. */
+    #overlay = null;
     #visibility;
     #unwatchSight;
 
@@ -82,15 +81,17 @@ export class Tile {
         this.#shape = shape ?? { width: 1, height: 1 };
         this.#services = services;
         this.#elements = build(slug);
-        parent.append(this.#elements.tile);
         const { environment, isVisible, maxFps, overlays, screens, streamUrl, surface, watchSight } = services;
         const settings = { slug, url: streamUrl(slug), isVisible, maxFps };
         this.#screen = screens.create(this.#elements.canvas, { ...settings, ...surface }, this.#events());
         this.#overlay = overlays.mount(this.#elements.tile, slug, (isOpen) => this.#screen.watchFigures(isOpen));
         this.#visibility = new Visibility(environment, isVisible, (isInSight) => this.#screen.setVisible(isInSight));
         this.#unwatchSight = watchSight(this.#elements.tile, (isInSight) => {
-            this.#visibility.note('sight', isInSight);
+            this.#isInSight = isInSight;
+            this.#noteSight();
         });
+        // Now that nothing can go wrong with it: one that could not be made leaves nothing on the page.
+        parent.append(this.#elements.tile);
         this.#screen.open();
     }
 
@@ -160,7 +161,19 @@ export class Tile {
             this.#screen.hang({ place: { width: whole.width, height: whole.height }, view });
         }
         // After the size, so that whoever appears says in one message how large it is.
-        this.#visibility.note('area', hasArea(shown));
+        this.#noteSight();
+    }
+
+    /**
+     * Tell whether anybody can see the tile. On a wall of several screens one beside which it hangs looks all the same
+     * until it has seen a picture: that may have another shape than its canvas, and lie here.
+     */
+    #noteSight() {
+        const place = this.#place;
+        const isHere = place === null || hasArea(place.shown);
+        const isLooking = place !== null && !isHere && hasArea(place.whole) && this.#picture === null;
+        this.#visibility.note('area', isHere || isLooking);
+        this.#visibility.note('sight', this.#isInSight || isLooking);
     }
 
     /**
@@ -198,7 +211,7 @@ export class Tile {
         this.#unwatchSight();
         this.#visibility.close();
         environment.clearTimer(this.#hangTimer);
-        this.#overlay.close();
+        this.#overlay?.close();
         this.#screen.close();
         this.#mark('is-leaving', true);
         environment.setTimer(() => this.#elements.tile.remove(), LEAVE_MS);
@@ -216,8 +229,8 @@ export class Tile {
             onEnd: (code) => this.#end(code),
             onBox: (box, picture) => this.#see(box, picture),
             onDrawn: (report) => this.#label(report),
-            onPresented: (report) => this.#tellPresented(report),
-            onFigures: (figures) => this.#overlay.show(figures),
+            onPresented: (report) => tellPresented(this.#elements.canvas, this.slug, report),
+            onFigures: (figures) => this.#overlay?.show(figures),
             onCorrupt: (count) => {
                 dataset.corrupt = String(count);
             },
@@ -228,7 +241,7 @@ export class Tile {
     #greet(hello) {
         this.#mark('is-down', false);
         this.#tell('');
-        this.#overlay.note(hello);
+        this.#overlay?.note(hello);
         this.#epoch = hello.epoch;
         this.#features = hello.features ?? [];
         const { width, height } = hello.canvas;
@@ -280,6 +293,7 @@ export class Tile {
         if (this.#picture === null || !isSameShape(this.#picture, picture)) {
             // A rendition's sides are rounded: the canvas's own say its shape better.
             this.#picture = isSameShape(this.#shape, picture) ? this.#shape : picture;
+            this.#noteSight();
             this.#hangAnew();
         }
     }
@@ -302,30 +316,12 @@ export class Tile {
         }, delayMs);
     }
 
-    /** @param {import('../screen/screen.js').FrameReport} report */
-    #label(report) {
+    /** @param {import('../screen/screen.js').FrameReport} drawn */
+    #label(drawn) {
         this.#painted += 1;
         this.#mark('is-painted', true);
-        this.#elements.timestamp.textContent = timeOfDay(report.timestamp_ms);
-        Object.assign(this.#elements.canvas.dataset, {
-            sequence: report.sequence,
-            job: report.job ?? '',
-            tier: report.tier ?? '',
-            timestampMs: report.timestamp_ms,
-            painted: this.#painted,
-        });
-    }
-
-    /** @param {import('../screen/screen.js').FrameReport & { presented_ms: number | null }} report */
-    #tellPresented(report) {
-        const { canvas } = this.#elements;
-        const { sequence, tier, timestamp_ms, present_at_ms, presented_ms } = report;
-        if (presented_ms !== null) {
-            canvas.dataset.presentedMs = presented_ms.toFixed(1);
-            canvas.dataset.ageMs = (presented_ms - timestamp_ms).toFixed(1);
-        }
-        const detail = { slug: this.slug, sequence, tier, timestamp_ms, present_at_ms, presented_ms };
-        canvas.dispatchEvent(new CustomEvent('psyche:presented', { bubbles: true, detail }));
+        this.#elements.timestamp.textContent = timeOfDay(drawn.timestamp_ms);
+        tellDrawn(this.#elements.canvas, drawn, this.#painted);
     }
 
     /**

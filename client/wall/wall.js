@@ -53,6 +53,7 @@ export class Wall {
     #options;
     #makeTile;
     #onCount;
+    #onFailure;
     /** @type {Map<string, AnyTile>} In the order in which they hang. */
     #tiles = new Map();
     /** @type {Size} Of this screen. */
@@ -63,11 +64,14 @@ export class Wall {
      * @param {WallOptions} options
      * @param {MakeTile<AnyTile>} makeTile
      * @param {(count: number) => void} onCount Called when the number of tiles may have changed.
+     * @param {(error: unknown) => void} [onFailure] A tile could not be made: the others hang without it, and the next
+     *     list is another chance.
      */
-    constructor(options, makeTile, onCount) {
+    constructor(options, makeTile, onCount, onFailure = report) {
         this.#options = options;
         this.#makeTile = makeTile;
         this.#onCount = onCount;
+        this.#onFailure = onFailure;
         if (options.selection !== null) {
             this.#keep(options.selection, new Map());
         }
@@ -157,9 +161,37 @@ export class Wall {
             }
         }
         const kept = this.#tiles;
-        this.#tiles = new Map(
-            slugs.map((slug) => [slug, kept.get(slug) ?? this.#makeTile(slug, listed.get(slug) ?? null)]),
-        );
+        this.#tiles = new Map();
+        for (const slug of slugs) {
+            const tile = kept.get(slug) ?? this.#make(slug, listed.get(slug) ?? null);
+            if (tile !== null) {
+                this.#tiles.set(slug, tile);
+            }
+        }
         this.#onCount(slugs.length);
     }
+
+    /**
+     * @param {string} slug
+     * @param {Size | null} shape
+     */
+    #make(slug, shape) {
+        try {
+            return this.#makeTile(slug, shape);
+        } catch (error) {
+            this.#onFailure(error);
+            return null;
+        }
+    }
+}
+
+/**
+ * Have the browser report an error as what it is, without ending what is being done.
+ *
+ * @param {unknown} error
+ */
+function report(error) {
+    setTimeout(() => {
+        throw error;
+    }, 0);
 }

@@ -50,6 +50,7 @@ async def _insist(easel: Easel, job: Job, paint: Callable[[], Awaitable[None]]) 
     give_up_s = began_s + easel.limits.retry_s
     while True:
         done = len(job.results)
+        job.begin_anew()
         try:
             await paint()
             return

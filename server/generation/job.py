@@ -113,6 +113,10 @@ class Job:
         self.state = State.RUNNING
         self.started_ms = now_ms()
 
+    def begin_anew(self) -> None:
+        """Note an attempt to paint it: how long the one before took, and an outage after it, tell no pace."""
+        self.paced_from = self.ends_ms = None
+
     def advance(self, step: int, total_steps: int, at_ms: float | None = None) -> None:
         """Note how far it is, and by its pace when it will have ended.
 
@@ -123,7 +127,7 @@ class Job:
         """
         at_ms = now_ms() if at_ms is None else at_ms
         if self.paced_from is None or step < self.step:
-            # The first one, or begun anew after an outage.
+            # The first one of an attempt.
             self.paced_from, self.ends_ms = (at_ms, step), None
         began_ms, first = self.paced_from
         self.step, self.total_steps = step, total_steps

@@ -52,6 +52,7 @@ class LivePainter:
         self._revision = 0
         self._jobs: OrderedDict[int, str] = OrderedDict()  # revision to job id
         self._time_s = 0.0  # of the timeline
+        self._asked_until_s = 0.0  # of the timeline: when the change that somebody asked for is over
         # When `_time_s` was last advanced; None while time stands still.
         self._ticked_at: float | None = None
         # When the newest frame was due; None: the next one is due now.
@@ -78,8 +79,9 @@ class LivePainter:
         backoff = Backoff(cap_s=RETRY_CAP_S)
         failures = 0
         self._time_s, self._ticked_at, self._paced_at = 0.0, None, None
+        self._asked_until_s = 0.0
         while self.lane.stop_reason is None or self._take_over():
-            published = self.easel.canvas.published.total if self.easel.canvas else 0
+            taken = self.easel.canvas.taken if self.easel.canvas else 0
             try:
                 await self._stream()
             except InferenceUnavailableError as exc:
@@ -94,7 +96,7 @@ class LivePainter:
                     raise
             else:
                 continue
-            if self.easel.canvas and self.easel.canvas.published.total > published:
+            if self.easel.canvas and self.easel.canvas.taken > taken:
                 failures = 0
                 backoff.reset()
             if self.lane.stop_reason is None:
@@ -148,6 +150,8 @@ class LivePainter:
             transition_s = job.transition_s if is_new_job else 0.0
             painting.retarget(swayed, self._next_revision(job), self._time_s, transition_s)
             self._asked_revision = self._revision
+            if is_new_job:
+                self._asked_until_s = self._time_s + transition_s
             self._sway.settle(self._time_s + transition_s)
             self._paced_at = None
             return order, swayed
@@ -236,9 +240,7 @@ class LivePainter:
             return False
         now_s = self.easel.clock()
         if self._ticked_at is not None:
-            elapsed_s, modulation = now_s - self._ticked_at, self._modulation
-            self._time_s += elapsed_s * modulation.speed
-            self._sway.drift_on(modulation, elapsed_s)
+            self._run_on(now_s - self._ticked_at)
         # Time stands still while nobody watches: the picture goes on where it stopped.
         self._ticked_at = now_s
         # A frame that is a little late does not shift the next one; a lost second is not made up for.
@@ -248,20 +250,32 @@ class LivePainter:
             self._paced_at = max(self._paced_at + interval_s, now_s - interval_s)
         return True
 
+    def _run_on(self, elapsed_s: float) -> None:
+        """Let time run on, as fast as the sound has it.
+
+        A change that somebody asked for takes the seconds that he asked for: sound neither starves nor
+        hurries it.
+        """
+        modulation = self._modulation
+        asked_s = min(elapsed_s, max(0.0, self._asked_until_s - self._time_s))
+        self._time_s += asked_s + (elapsed_s - asked_s) * modulation.speed
+        self._sway.drift_on(modulation, elapsed_s)
+
     async def _paint_frame(self, painting: LivePainting) -> bool:
         """Ask for the frame of this moment and publish it; False if it is not waited for."""
         canvas, job = self.easel.canvas, self.lane.running
         assert canvas is not None
         assert job is not None
-        published = canvas.published.total
+        taken = canvas.taken
         painting.credit(self._time_s)
         frame = await self._next_frame(painting)
         if frame is None:
             return False
         self.easel.set_inference_lost(False)
         self._shown_revision = frame.revision
-        # What was shown meanwhile, such as an image that was pushed, is newer than this.
-        if canvas.published.total == published and (self.lane.stop_reason is None or self._is_live_next()):
+        # What came meanwhile, such as an image that was pushed, is newer than this; one that was only shown
+        # anew is not.
+        if canvas.taken == taken and (self.lane.stop_reason is None or self._is_live_next()):
             self.easel.show(self._jobs.get(frame.revision), frame.picture, final=False)
         if self._jobs.get(frame.revision) == job.id:
             self._note(job, frame)

@@ -19,7 +19,8 @@ from server.sound.mapping import Modulation
 
 # The least time between two targets, seconds.
 RETARGET_S = 0.5
-# The longest change to a drifting seed, seconds: after it silence is still.
+# The longest change to a drifting seed, seconds of the timeline, which runs as ever once the sound has ended:
+# after it silence is still.
 MAX_CHANGE_S = 2.0
 # What the inference service takes where an order with a source names no strength.
 DEFAULT_STRENGTH = 0.6
@@ -87,7 +88,7 @@ class Sway:
         """
         # Until the seed after this one is due.
         change_s = 1.0 / self._rate if self._rate > 0.0 else RETARGET_S
-        transition_s = min(MAX_CHANGE_S, max(RETARGET_S, change_s)) * speed
+        transition_s = min(MAX_CHANGE_S, max(RETARGET_S, change_s) * speed)
         self._next_s = now_s + RETARGET_S
         self._settled_s = time_s + transition_s
         return transition_s

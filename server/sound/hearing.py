@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from server.sound.mapping import DEFAULT_AUDIO, PARAMETERS, Audio, Mapping, Modulation
+from server.sound.mapping import DEFAULT_AUDIO, PARAMETERS, Audio, Mapping, Modulation, Parameter
 
 
 # How long a microphone counts after it was heard, seconds.
@@ -124,9 +124,10 @@ class Hearing:
         return Modulation(**{name: _moved(name, by) for name, by in deviations.items()})
 
     def counters(self) -> dict[str, int]:
-        """Describe it for `/state`."""
-        self._forget(self._clock())
-        return {"heard": self.heard, "ignored": self.ignored, "microphones": len(self._microphones)}
+        """Describe it for `/state`, which changes nothing of what is heard."""
+        now_s = self._clock()
+        microphones = sum(until_s > now_s for until_s, _ in self._microphones.values())
+        return {"heard": self.heard, "ignored": self.ignored, "microphones": microphones}
 
     def _take(self, audio: Audio) -> None:
         """Take another setting; mappings of the same feature and parameter go on from where they are."""
@@ -164,7 +165,7 @@ class Hearing:
             del self._microphones[sender]
 
 
-def _moved(parameter: str, by: float) -> float:
+def _moved(parameter: Parameter, by: float) -> float:
     """Return the value of a parameter; the deviations of all that move it add up, within its range."""
     least, greatest, neutral = PARAMETERS[parameter]
     return min(greatest, max(least, neutral + by))

@@ -6,12 +6,18 @@ Pure values: knows no socket, no canvas and no painting.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Literal, get_args
 
 
-FEATURES = ("level", "low", "mid", "high", "onset", "beat")
+Feature = Literal["level", "low", "mid", "high", "onset", "beat"]
 """What is told of a sound, each from 0 (nothing) to 1: loudness, three bands, a sudden rise, a beat."""
 
-PARAMETERS: dict[str, tuple[float, float, float]] = {
+FEATURES: tuple[Feature, ...] = get_args(Feature)
+
+Parameter = Literal["speed", "strength", "seed", "palette", "guidance"]
+"""What can be moved."""
+
+PARAMETERS: dict[Parameter, tuple[float, float, float]] = {
     # The factor by which a live picture's time runs faster.
     "speed": (0.0, 8.0, 1.0),
     # Added to the strength of a picture that is painted from a source.
@@ -23,15 +29,15 @@ PARAMETERS: dict[str, tuple[float, float, float]] = {
     # Added to the guidance scale.
     "guidance": (-20.0, 20.0, 0.0),
 }
-"""What can be moved: its least and greatest value, and the neutral one, which changes nothing."""
+"""Of each its least and greatest value, and the neutral one, which changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
     """One feature that moves one parameter."""
 
-    feature: str  # one of FEATURES
-    parameter: str  # one of PARAMETERS
+    feature: Feature
+    parameter: Parameter
     low: float  # of the parameter, where the feature is 0 and there is sound
     high: float  # of the parameter, where the feature is 1
     smoothing_s: float = 0.2  # how long it takes to follow, seconds

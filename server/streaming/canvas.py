@@ -51,6 +51,8 @@ class Canvas:
         is_temporary: Named by a screen only; vanishes some time after its last subscriber.
         dropped: Pictures that came while the canvas was blank and were not published.
         unchanged: Frames that were not offered, because every screen shows their picture already.
+        taken: Pictures that sources have brought; what is only shown anew, or black, is none.
+        left_at_s: When the last subscriber left that had kept it, monotonic seconds.
         hearing: The sound at it.
         tiers: What its frames may be encoded as.
         rounds: The line in which those who write to its subscribers take their turns.
@@ -89,19 +91,21 @@ class Canvas:
         self.published = Rate()
         self.dropped = 0
         self.unchanged = 0
-        self.empty_since_s = clock()
+        self.taken = 0
+        self.left_at_s = clock()
         self.status: dict[str, Any] = {}
         self.on_demand: Callable[[], None] = lambda: None
         self.on_change: Callable[[], None] = lambda: None
         self._sequence = 0
         self._demand = Demand()
         self._treatment = config.treatment()
+        # Told far more often than it changes: to every screen that comes.
+        self._told_config = asdict(config)
         self._pace = Pace()
         self._offered_at = clock()
         self._gone = (0, 0, 0)  # replaced, skipped and hidden of the subscribers that have left
-        self._held: Exhibit | None = None  # the newest picture while blank
-        self._was_held_shown = False
-        self._black: EncodedImage | None = None  # what was shown when it was blanked last
+        self._exhibit: Exhibit | None = None  # the newest picture, held back while blank; black is none
+        self._was_shown = False
         self._clock = clock
         if config.blank:
             self._blank()
@@ -152,12 +156,13 @@ class Canvas:
             final: Whether no other picture follows by itself.
             present_at_ms: When every screen shows it, Unix; None: as the configuration says.
         """
+        self.taken += 1
         exhibit = Exhibit(image, timestamp_ms, job, final, present_at_ms)
         if self.config.blank and self.newest is not None:
-            self.dropped += self._held is not None and not self._was_held_shown
-            self._held, self._was_held_shown = exhibit, False
+            self.dropped += self._exhibit is not None and not self._was_shown
+            self._exhibit, self._was_shown = exhibit, False
             return self.newest
-        return self._show(exhibit)
+        return self._show(exhibit, is_new=True)
 
     def configure(self, **changes: Any) -> None:
         """Change the configuration; blanking, unblanking and another processing show at once."""
@@ -166,28 +171,30 @@ class Canvas:
             # What was heard until now counts as it was set until now.
             self.hearing.modulation(self.config.audio)
         self.config = replace(self.config, **changes)
-        self._treatment = self.config.treatment()
+        self._treatment, self._told_config = self.config.treatment(), asdict(self.config)
+        exhibit, at_ms = self._exhibit, now_ms()
         if self.config.blank and not was_blank:
             self._blank()
-        elif was_blank and not self.config.blank and self._held:
-            held, self._held = self._held, None
-            self._show(held)
-        elif not self.config.blank and self._treatment != was_treated and (shown := self._shown()):
+        elif exhibit is not None and was_blank and not self.config.blank:
+            self._show(exhibit.again(at_ms) if self._was_shown else exhibit)
+        elif exhibit is not None and self._treatment != was_treated and not self.config.blank:
             # The picture that stands there is made anew, at this moment.
-            self._show(Exhibit(shown.image, now_ms(), shown.job, shown.final))
+            self._show(replace(exhibit.again(at_ms), timestamp_ms=at_ms))
         self.on_demand()
         self.on_change()
 
     @contextlib.contextmanager
-    def subscribe(self, form: Form) -> Iterator[Subscriber]:
+    def subscribe(self, form: Form, *, keeps: bool = True) -> Iterator[Subscriber]:
         """Receive this canvas: the newest frame at once, then each newer one.
+
+        A temporary canvas stays for all but those who do not mean to keep it.
 
         Raises:
             ServerFullError: If there are as many subscribers as there may be.
         """
         if len(self.subscribers) >= self.max_subscribers:
             raise ServerFullError(f"subscribers of {self.slug!r}", self.max_subscribers)
-        subscriber = Subscriber(form, self.tiers)
+        subscriber = Subscriber(form, self.tiers, keeps=keeps)
         self.subscribers.add(subscriber)
         if self.newest is not None:
             subscriber.greet(self.newest)
@@ -198,7 +205,7 @@ class Canvas:
             yield subscriber
         finally:
             self.subscribers.discard(subscriber)
-            self.empty_since_s = self._clock()
+            self.left_at_s = self._clock() if keeps else self.left_at_s
             replaced, skipped, hidden = self._gone
             mailbox = subscriber.mailbox
             self._gone = (replaced + mailbox.replaced, skipped + subscriber.skipped, hidden + mailbox.hidden)
@@ -233,7 +240,7 @@ class Canvas:
         job = self.status.get("job")
         return {
             "slug": self.slug,
-            **asdict(self.config),
+            **self._told_config,
             "state": self.status.get("state", "idle"),
             # Without a screen that shows it a live picture stands still, whatever the state.
             "watched": self.demand_fps > 0.0,
@@ -281,7 +288,7 @@ class Canvas:
             ]
         return told
 
-    def _show(self, exhibit: Exhibit) -> Frame:
+    def _show(self, exhibit: Exhibit, *, is_new: bool = False) -> Frame:
         now_s = self._clock()
         self.published.count(now_s)
         treatment = self._treatment_now()
@@ -289,12 +296,15 @@ class Canvas:
         if is_unchanged and self.newest:
             # One object for the same picture, so that it is kept, and encoded, only once.
             exhibit = replace(exhibit, image=self.newest.image)
+        if not self.config.blank:
+            self._exhibit, self._was_shown = exhibit, True
         self.newest = frame = self._frame(exhibit, treatment)
         if is_unchanged and now_s - self._offered_at < KEEP_ALIVE_S:
             self.unchanged += 1
             return frame
         if not is_unchanged:
-            self._pace.change(now_s)
+            # What nobody has brought says nothing of how fast they come.
+            (self._pace.change if is_new else self._pace.disturb)(now_s)
         self._offered_at = now_s
         for subscriber in self.subscribers:
             subscriber.mailbox.offer(frame)
@@ -330,14 +340,6 @@ class Canvas:
         )
 
     def _blank(self) -> None:
-        if (shown := self._shown()) is not None:
-            self._held = Exhibit(shown.image, shown.timestamp_ms, shown.job, shown.final)
-            self._was_held_shown = True
         # Small, since every screen stretches it anyway: black has no detail.
-        self._black = encoders.black(self.config.width // 8, self.config.height // 8)
-        self._show(Exhibit(self._black, now_ms(), final=True))
-
-    def _shown(self) -> Frame | None:
-        """Return the newest frame, unless it shows nothing but the black of a canvas that is blank or was."""
-        newest = self.newest
-        return None if newest is None or newest.image is self._black else newest
+        black = encoders.black(self.config.width // 8, self.config.height // 8)
+        self._show(Exhibit(black, now_ms(), final=True))

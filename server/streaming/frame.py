@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from server.streaming.processing import Treatment
@@ -89,6 +89,11 @@ class Exhibit:
     job: str | None = None
     final: bool = False
     present_at_ms: float | None = None
+
+    def again(self, at_ms: float) -> Exhibit:
+        """Return the same to be shown once more, at its instant only if that is ahead of one (Unix ms)."""
+        is_ahead = self.present_at_ms is not None and self.present_at_ms > at_ms
+        return self if is_ahead else replace(self, present_at_ms=None)
 
     def is_shown_by(self, frame: Frame | None, treatment: Treatment | None = None) -> bool:
         """Whether a screen that shows this frame shows nothing else than this picture, so treated."""

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
+
+
+Mirror = Literal["none", "horizontal", "vertical", "both"]
+"""What is mirrored: horizontally, left becomes right."""
+
+MIRRORS: tuple[Mirror, ...] = get_args(Mirror)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class Processing:
 
     crop: Crop | None = None
     rotate: int = 0  # clockwise: 0, 90, 180, 270
-    mirror: str = "none"  # none, horizontal (left becomes right), vertical, both
+    mirror: Mirror = "none"
     brightness: float = 1.0  # factor, 0 to 4
     contrast: float = 1.0  # factor around the picture's mean, 0 to 4
     saturation: float = 1.0  # factor, 0 (grey) to 4
@@ -78,7 +84,6 @@ class Processing:
 
 
 IDENTITY = Processing()
-MIRRORS = ("none", "horizontal", "vertical", "both")
 
 
 class ShownAs(NamedTuple):

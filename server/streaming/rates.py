@@ -50,7 +50,7 @@ class Pace:
     """How far apart the changes of a source are, and when it rests.
 
     Attributes:
-        changed_at: The last change, monotonic seconds, or None before the first.
+        changed_at: The last change, the source's or not, monotonic seconds; None before the first.
         interval_s: The usual time between two changes; None until there were two.
     """
 
@@ -63,6 +63,7 @@ class Pace:
         self.changed_at: float | None = None
         self.interval_s: float | None = None
         self._intervals: deque[float] = deque(maxlen=_INTERVALS)
+        self._paced_at: float | None = None  # the source's own last change
 
     @property
     def rests_at(self) -> float:
@@ -74,7 +75,11 @@ class Pace:
 
     def change(self, now_s: float) -> None:
         """Note a change (monotonic seconds)."""
-        if self.changed_at is not None:
-            self._intervals.append(now_s - self.changed_at)
+        if self._paced_at is not None:
+            self._intervals.append(now_s - self._paced_at)
             self.interval_s = median(self._intervals)
+        self._paced_at = self.changed_at = now_s
+
+    def disturb(self, now_s: float) -> None:
+        """Note a change that is not the source's: it rests later, and is no faster (monotonic seconds)."""
         self.changed_at = now_s

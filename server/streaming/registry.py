@@ -154,12 +154,14 @@ class Registry:
         return canvas
 
     def remove_abandoned(self) -> list[Canvas]:
-        """Remove the temporary canvases that have had no subscriber for `TEMPORARY_S`."""
+        """Remove the temporary canvases that nobody has kept for `TEMPORARY_S`, whoever else watches them."""
         limit_s = self._clock() - TEMPORARY_S
         return [
             self.remove(canvas.slug, reason="abandoned")
             for canvas in self
-            if canvas.is_temporary and not canvas.subscribers and canvas.empty_since_s < limit_s
+            if canvas.is_temporary
+            and canvas.left_at_s < limit_s
+            and not any(subscriber.keeps for subscriber in canvas.subscribers)
         ]
 
     def to_json(self) -> list[dict[str, Any]]:

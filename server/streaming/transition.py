@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 
-KINDS = ("cut", "cross-fade", "dissolve", "wipe")
+Kind = Literal["cut", "cross-fade", "dissolve", "wipe"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 MAX_TRANSITION_S = 10.0
 
 
@@ -13,7 +15,7 @@ MAX_TRANSITION_S = 10.0
 class Transition:
     """Screens do this with every picture; where the next one is due sooner they cut."""
 
-    kind: str = "cut"  # one of KINDS
+    kind: Kind = "cut"
     duration_s: float = 0.0  # 0 to MAX_TRANSITION_S
 
 

@@ -13,6 +13,7 @@ import enum
 import functools
 import json
 import sys
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +33,9 @@ JSON_PROTOCOL = "psyche.v1.json"
 # The largest message a client may send: all of them are small maps of numbers.
 MAX_CLIENT_MESSAGE_BYTES = 16 * 1024
 _LARGEST = sys.float_info.max
+# What all canvases tell their screens at a time, in two forms, and no more.
+_MAX_SHARED = 64
+_shared: OrderedDict[tuple[int, Form], tuple[Mapping[str, Any], bytes]] = OrderedDict()
 
 
 class Form(enum.Enum):
@@ -120,8 +124,26 @@ def control_bytes(message: Mapping[str, Any], form: Form) -> bytes:
     """Write a control message in a form as a whole WebSocket frame; nothing in a form that has none."""
     if not form.has_control:
         return b""
-    # Its question was text, too, whatever the form.
-    return message_bytes("pong" if message["type"] == "pong" else pack_message(message, form))
+    if message["type"] == "pong":
+        # Its question was text, too, whatever the form.
+        return message_bytes("pong")
+    return _shared_bytes(message, form) if message["type"] == "status" else _packed(message, form)
+
+
+def _packed(message: Mapping[str, Any], form: Form) -> bytes:
+    return message_bytes(pack_message(message, form))
+
+
+def _shared_bytes(message: Mapping[str, Any], form: Form) -> bytes:
+    """Write a message that is one object for all screens of a canvas: once for all of them."""
+    key = (id(message), form)
+    known = _shared.get(key)
+    # It is kept with its bytes, so that no other one takes its identity.
+    if known is None:
+        known = _shared[key] = (message, _packed(message, form))
+        while len(_shared) > _MAX_SHARED:
+            _shared.popitem(last=False)
+    return known[1]
 
 
 def pack_message(message: Mapping[str, Any], form: Form) -> bytes | str:

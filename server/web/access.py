@@ -24,6 +24,8 @@ COOKIE = "psyche_login"
 COOKIE_S = 30 * 24 * 3600
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?")
+# Whether the token that a request shows is right.
+_JUDGED = web.RequestKey("_JUDGED", bool)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # What changes nothing but the cookie of who calls it.
 _FREE = frozenset({"/login", "/logout"})
@@ -39,7 +41,7 @@ class Access:
     """Judges requests by the settings. Pure: it reads headers and answers or raises.
 
     Attributes:
-        guesses: The wrong tokens that were shown to log in.
+        guesses: The wrong tokens that were shown.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -64,9 +66,13 @@ class Access:
         Raises:
             ForbiddenError: If its host or its origin is not allowed.
             UnauthorizedError: If it changes something without the token.
+            TooManyError: If it shows a token where too many wrong ones came from, whatever it asks for: any
+                other answer would tell whether this one is right.
         """
         self.check_host(request)
         self.check_origin(request)
+        if self._bearer(request) is not None:
+            self.is_authorised(request)
         if not changes_state(request):
             return
         if request.method in _SAFE_METHODS and request.headers.get("Sec-Fetch-Site") in (
@@ -102,18 +108,41 @@ class Access:
             raise UnauthorizedError("this needs the token: send 'Authorization: Bearer …', or log in")
 
     def is_authorised(self, request: web.BaseRequest) -> bool:
-        """Tell whether a request shows the token, or none is needed."""
+        """Tell whether a request shows the token, or none is needed.
+
+        Raises:
+            TooManyError: As `is_token` does; not again once a request was judged.
+        """
         if self._token is None:
             return True
-        scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return self.is_token(shown.strip())
-        cookie = request.cookies.get(COOKIE, "")
-        return hmac.compare_digest(_bytes(cookie), self.cookie_value().encode())
+        shown = self._bearer(request)
+        if shown is None:
+            # Nobody guesses that.
+            cookie = request.cookies.get(COOKIE, "")
+            return hmac.compare_digest(_bytes(cookie), self.cookie_value().encode())
+        if _JUDGED not in request:
+            request[_JUDGED] = self.is_token(shown, request.remote)
+        return request[_JUDGED]
 
-    def is_token(self, shown: str) -> bool:
-        """Tell whether this is the token, in a time that says nothing about it."""
-        return self._token is None or hmac.compare_digest(_bytes(shown), self._token.encode())
+    def is_token(self, shown: str, address: str | None) -> bool:
+        """Tell whether this is the token, in a time that says nothing about it.
+
+        Args:
+            shown: By whoever calls.
+            address: Where he calls from.
+
+        Raises:
+            TooManyError: If too many wrong ones came from there, be this one right or not: see `guesses`.
+        """
+        if self._token is None:
+            return True
+        is_right = hmac.compare_digest(_bytes(shown), self._token.encode())
+        return self.guesses.judge(address, _bytes(shown), is_right=is_right)
+
+    def _bearer(self, request: web.BaseRequest) -> str | None:
+        """Return the token that a request shows, be it right or not, where one is needed."""
+        scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+        return shown.strip() if self._token is not None and scheme.lower() == "bearer" else None
 
     def cookie_value(self) -> str:
         """Return what the login cookie holds: it proves the token and does not tell it."""

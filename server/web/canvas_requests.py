@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
 
-from server.sound.mapping import DEFAULT_AUDIO, PARAMETERS, Audio, Mapping
+from server.errors import InvalidError
+from server.sound.mapping import DEFAULT_AUDIO, PARAMETERS, Audio, Feature, Mapping, Parameter
 from server.streaming.config import CanvasConfig
-from server.streaming.processing import IDENTITY, Crop, Processing, Tint
-from server.streaming.transition import CUT, MAX_TRANSITION_S, Transition
+from server.streaming.processing import IDENTITY, Crop, Mirror, Processing, Tint
+from server.streaming.transition import CUT, MAX_TRANSITION_S, Kind, Transition
 from server.web.requests import Body, Fps, Number, Side, Slug
 
 
@@ -25,6 +26,7 @@ def _quarter_turns(value: int) -> int:
 
 
 Share = Annotated[float, Number, Field(ge=0, le=1)]
+Extent = Annotated[float, Number, Field(gt=0, le=1)]
 Factor = Annotated[float, Number, Field(ge=0, le=4)]
 Color = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
 
@@ -32,7 +34,7 @@ Color = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
 class TransitionBody(Body):
     """`transition` of a canvas; what is left out stays as it is, null is what a new canvas has."""
 
-    kind: Literal["cut", "cross-fade", "dissolve", "wipe"] | None = None
+    kind: Kind | None = None
     duration_s: Annotated[float, Number, Field(ge=0, le=MAX_TRANSITION_S)] | None = None
 
     def apply(self, current: Transition) -> Transition:
@@ -41,37 +43,57 @@ class TransitionBody(Body):
 
 
 class CropBody(Body):
-    """`processing.crop`, in shares of the picture's sides."""
+    """`processing.crop`, in shares of the picture's sides; what is left out stays as it is."""
 
     x: Share = 0.0
     y: Share = 0.0
-    # Judged also where it is left out: what begins in the middle is not as wide as the picture.
-    width: Annotated[float, Number, Field(gt=0, le=1, validate_default=True)] = 1.0
-    height: Annotated[float, Number, Field(gt=0, le=1, validate_default=True)] = 1.0
+    width: Extent = 1.0
+    height: Extent = 1.0
 
-    @field_validator("width", "height")
-    @classmethod
-    def _lies_within(cls, value: float, info: ValidationInfo) -> float:
-        start = "x" if info.field_name == "width" else "y"
-        # Shares such as 0.1 + 0.9 are a hair off in binary.
-        if info.data.get(start, 0.0) + value > 1.000001:
-            raise ValueError(f"{start} + {info.field_name} must be at most 1")
-        return value
+    def apply(self, current: Crop | None) -> Crop:
+        """Return the crop with these changes; without one until now, all of the picture is cropped.
+
+        Raises:
+            InvalidError: If it would not lie within the picture.
+        """
+        crop = replace(current or Crop(), **self.model_dump(exclude_unset=True))
+        for start, extent in (("x", "width"), ("y", "height")):
+            # Shares such as 0.1 + 0.9 are a hair off in binary.
+            if getattr(crop, start) + getattr(crop, extent) > 1.000001:
+                field = f"processing.crop.{extent}"
+                raise InvalidError(f"{field}: {start} + {extent} must be at most 1", field=field)
+        return crop
 
 
 class TintBody(Body):
-    """`processing.tint`."""
+    """`processing.tint`; what is left out stays as it is."""
 
-    color: Color
+    color: Color = ""
     amount: Share = 0.5
+
+    def apply(self, current: Tint | None) -> Tint:
+        """Return the tint with these changes.
+
+        Raises:
+            InvalidError: If it has no colour, and there is no tint that had one.
+        """
+        if current is not None:
+            return replace(current, **self.model_dump(exclude_unset=True))
+        if "color" not in self.model_fields_set:
+            field = "processing.tint.color"
+            raise InvalidError(f"{field} is missing: there is no tint yet", field=field)
+        return Tint(self.color, self.amount)
 
 
 class ProcessingBody(Body):
-    """`processing` of a canvas; what is left out stays as it is, null takes a part away again."""
+    """`processing` of a canvas; what is left out stays as it is, null takes a part away again.
+
+    So it is within `crop` and `tint`, where there is one: a slider of the amount need not know the colour.
+    """
 
     crop: CropBody | None = None
     rotate: Annotated[int, Number, AfterValidator(_quarter_turns)] | None = None
-    mirror: Literal["none", "horizontal", "vertical", "both"] | None = None
+    mirror: Mirror | None = None
     brightness: Factor | None = None
     contrast: Factor | None = None
     saturation: Factor | None = None
@@ -81,20 +103,24 @@ class ProcessingBody(Body):
     blur: Annotated[float, Number, Field(ge=0, le=100)] | None = None
 
     def apply(self, current: Processing) -> Processing:
-        """Return the processing with these changes."""
+        """Return the processing with these changes.
+
+        Raises:
+            InvalidError: If a part is right by itself, but not with what is there.
+        """
         changes = _changes(self, IDENTITY)
         if self.crop is not None:
-            changes["crop"] = Crop(**self.crop.model_dump())
+            changes["crop"] = self.crop.apply(current.crop)
         if self.tint is not None:
-            changes["tint"] = Tint(**self.tint.model_dump())
+            changes["tint"] = self.tint.apply(current.tint)
         return replace(current, **changes)
 
 
 class MappingBody(Body):
     """One of `audio.mappings`."""
 
-    feature: Literal["level", "low", "mid", "high", "onset", "beat"]
-    parameter: Literal["speed", "strength", "seed", "palette", "guidance"]
+    feature: Feature
+    parameter: Parameter
     low: Annotated[float, Number]
     high: Annotated[float, Number]
     smoothing_s: Annotated[float, Number, Field(ge=0, le=MAX_SMOOTHING_S)] = 0.2
@@ -152,7 +178,11 @@ class CanvasPatch(Body):
     audio: AudioBody | None = None
 
     def apply(self, current: CanvasConfig) -> dict[str, Any]:
-        """Return what is to be changed of a configuration."""
+        """Return what is to be changed of a configuration.
+
+        Raises:
+            InvalidError: As the parts do.
+        """
         changes = {name: getattr(self, name) for name in PLAIN if getattr(self, name) is not None}
         if "present_delay_ms" in self.model_fields_set:
             changes["present_delay_ms"] = self.present_delay_ms
@@ -169,7 +199,11 @@ class CanvasBody(CanvasPatch):
     slug: Slug
 
     def config(self, default: CanvasConfig) -> CanvasConfig:
-        """Return the new canvas's configuration."""
+        """Return the new canvas's configuration.
+
+        Raises:
+            InvalidError: As `apply` does.
+        """
         return replace(default, **self.apply(default))
 
 

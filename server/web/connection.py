@@ -68,6 +68,7 @@ class Connection:
         self.canvas = canvas
         self.subscriber = subscriber
         self.deadline_s = parts.settings.send_deadline_s
+        # As it was when it connected: whoever logs in or out later has to connect again.
         subscriber.microphone.is_allowed = parts.access.is_authorised(request)
         self._payload_writer = payload_writer
         self._transport = request.transport

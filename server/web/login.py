@@ -31,10 +31,7 @@ async def login(request: web.Request) -> web.Response:
     token = (await read_json(request)).get("token")
     if not isinstance(token, str):
         raise InvalidError("token must be a string", field="token")
-    peer = request.remote or ""
-    access.guesses.check(peer)
-    if not access.is_token(token):
-        access.guesses.note(peer)
+    if not access.is_token(token, request.remote):
         raise UnauthorizedError("this is not the token", field="token")
     response = web.json_response({"authorised": True})
     if access.needs_token:

@@ -19,7 +19,7 @@ from server.streaming.clock import now_ms
 from server.streaming.images.encoders import JPEG_ENCODER
 from server.streaming.summary import summarise
 from server.web.keys import PARTS, Parts
-from server.web.queries import canvas_of, switch
+from server.web.queries import canvas_of, subscriber_of, switch
 
 
 routes = web.RouteTableDef()
@@ -62,13 +62,16 @@ async def ready(request: web.Request) -> web.Response:
 async def state(request: web.Request) -> web.Response:
     """Tell everything: canvases with their traffic, the inference service, the process.
 
-    `?canvas=` tells of that canvas only, `?subscribers=0` leaves the rows of its screens out.
+    `?canvas=` tells of that canvas only, `?subscribers=0` leaves the rows of its screens out, and
+    `?subscriber=` all but one of them: the list is empty where that one has gone.
     """
     parts = request.app[PARTS]
     lists_subscribers = switch(request, "subscribers", default=True)
+    number = subscriber_of(request)
     canvas = canvas_of(request, parts.registry)
     chosen = parts.registry if canvas is None else (canvas,)
-    text = await _written(await read_state(parts, chosen, lists_subscribers=lists_subscribers))
+    told = await read_state(parts, chosen, lists_subscribers=lists_subscribers, only=number)
+    text = await _written(told)
     return web.Response(text=text, content_type="application/json")
 
 
@@ -83,7 +86,11 @@ async def metrics(request: web.Request) -> web.Response:
 
 
 async def read_state(
-    parts: Parts, chosen: Iterable[Canvas] | None = None, *, lists_subscribers: bool = True
+    parts: Parts,
+    chosen: Iterable[Canvas] | None = None,
+    *,
+    lists_subscribers: bool = True,
+    only: int | None = None,
 ) -> dict[str, Any]:
     """Read what there is to tell, letting frames pass in between.
 
@@ -91,6 +98,7 @@ async def read_state(
         parts: Of the application.
         chosen: The canvases to tell of; None: all.
         lists_subscribers: Whether each screen is told of, too.
+        only: The number of the one screen that is told of then; None: all.
     """
     return {
         "version": VERSION,
@@ -100,7 +108,10 @@ async def read_state(
         "jpeg_encoder": JPEG_ENCODER,
         "inference": await _inference(parts),
         "canvases": await _canvases(
-            parts, parts.registry if chosen is None else chosen, lists_subscribers=lists_subscribers
+            parts,
+            parts.registry if chosen is None else chosen,
+            lists_subscribers=lists_subscribers,
+            only=only,
         ),
         "limits": {
             "canvases": parts.registry.max_canvases,
@@ -131,30 +142,39 @@ async def _written(state: dict[str, Any]) -> str:
     return f'{others[:-1]}, "canvases": {{{", ".join(canvases)}}}}}'
 
 
-async def _canvases(parts: Parts, chosen: Iterable[Canvas], *, lists_subscribers: bool) -> dict[str, Any]:
+async def _canvases(
+    parts: Parts, chosen: Iterable[Canvas], *, lists_subscribers: bool, only: int | None
+) -> dict[str, Any]:
     """Read the canvases that are there, each when its turn comes: some may go meanwhile."""
     described: dict[str, Any] = {}
     for canvas in tuple(chosen):
         if canvas in parts.registry:
-            described[canvas.slug] = await _canvas(parts, canvas, lists_subscribers=lists_subscribers)
+            described[canvas.slug] = await _canvas(
+                parts, canvas, lists_subscribers=lists_subscribers, only=only
+            )
     return described
 
 
-async def _canvas(parts: Parts, canvas: Canvas, *, lists_subscribers: bool) -> dict[str, Any]:
+async def _canvas(
+    parts: Parts, canvas: Canvas, *, lists_subscribers: bool, only: int | None
+) -> dict[str, Any]:
     """Read a canvas that is there now; what is told of it stands even if it goes while this waits."""
     # All that is looked up by its name comes before the first await.
     queue, ingest = _queue(parts, canvas.slug), _ingest(parts, canvas.slug)
     # A copy: screens come and go while this waits.
     subscribers = sorted(canvas.subscribers, key=lambda subscriber: subscriber.number)
     # Where nobody looks at each of them, some tell how all fare.
-    stride = 1 if lists_subscribers else -(-len(subscribers) // AGED_SCREENS)
+    lists_all = lists_subscribers and only is None
+    stride = 1 if lists_all else -(-len(subscribers) // AGED_SCREENS)
     rows: list[dict[str, Any]] = []
     for position, subscriber in enumerate(subscribers):
-        is_aged = position % stride == 0
-        if is_aged and position // stride % ROWS_IN_A_ROW == 0:
+        is_sampled = position % stride == 0
+        is_aged = is_sampled or subscriber.number == only
+        if is_sampled and position // stride % ROWS_IN_A_ROW == 0:
             await asyncio.sleep(0)
         ages = subscriber.ages.state(now_ms()) if is_aged else _UNKNOWN_AGE
         rows.append({**subscriber.state(time.monotonic()), **ages})
+    listed = [row for row in rows if only in (None, row["number"])]
     return {
         **canvas.to_json(),
         **canvas.counters(lists_subscribers=False),
@@ -162,7 +182,7 @@ async def _canvas(parts: Parts, canvas: Canvas, *, lists_subscribers: bool) -> d
         "ingest": ingest,
         "subscribers_connected": len(subscribers),
         "screens": summarise(rows),
-        **({"subscribers": rows} if lists_subscribers else {}),
+        **({"subscribers": listed} if lists_subscribers else {}),
     }
 
 

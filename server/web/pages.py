@@ -23,21 +23,25 @@ async def wall(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/c/{slug}")
 async def canvas(request: web.Request) -> web.StreamResponse:
-    """Show one canvas; a bad slug is told by the page where a person asks, and as JSON elsewhere."""
+    """Show one canvas."""
+    return _page_of_canvas(request, "wall.html")
+
+
+@routes.get("/stage/{slug}")
+async def stage(request: web.Request) -> web.StreamResponse:
+    """Show a canvas with what is told of it, for a broadcast."""
+    return _page_of_canvas(request, "stage.html")
+
+
+def _page_of_canvas(request: web.Request, name: str) -> web.StreamResponse:
+    """Show a page of one canvas; a bad slug is told by the wall to a person, and as JSON to others."""
     try:
         check_slug(request.match_info["slug"])
     except InvalidError:
         if "text/html" not in request.headers.get("Accept", ""):
             raise
         return web.FileResponse(CLIENT / "wall.html", status=400)
-    return web.FileResponse(CLIENT / "wall.html")
-
-
-@routes.get("/stage/{slug}")
-async def stage(request: web.Request) -> web.StreamResponse:
-    """Show a canvas with what is told of it, for a broadcast."""
-    check_slug(request.match_info["slug"])
-    return web.FileResponse(CLIENT / "stage.html")
+    return web.FileResponse(CLIENT / name)
 
 
 @routes.get("/studio")

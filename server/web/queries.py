@@ -68,6 +68,20 @@ def fps_of(request: web.Request) -> float | None:
     return fps
 
 
+def subscriber_of(request: web.Request) -> int | None:
+    """Return the number of the subscriber that is asked for, or None.
+
+    Raises:
+        InvalidError: If it is none.
+    """
+    text = request.query.get("subscriber")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_CHARS):
+        raise InvalidError(f"subscriber must be a whole number, got {shown(text)}", field="subscriber")
+    return int(text)
+
+
 def switch(request: web.Request, name: str, *, default: bool) -> bool:
     """Return whether something is asked for: 0 or 1.
 

@@ -14,16 +14,22 @@ from server.streaming.wire import CloseCode, Form
 from server.web.connection import Connection
 from server.web.endings import close
 from server.web.keys import PARTS, Parts
+from server.web.queries import switch
 
 
 log = structlog.get_logger(__name__)
 
 
 async def canvas_socket(request: web.Request) -> web.StreamResponse:
-    """Stream a canvas to a browser or a script."""
+    """Stream a canvas to a browser or a script.
+
+    `?watch=1` is for who looks at what others have: it makes no canvas (4404 where there is none), and keeps
+    none that only screens have named. Otherwise it is a screen like any other: what it shows is painted.
+    """
     parts = request.app[PARTS]
     slug = request.match_info["slug"]
-    # A bad slug is told as HTTP, before the upgrade.
+    only_watches = switch(request, "watch", default=False)
+    # A bad slug is told as HTTP, before the upgrade, as a bad query is.
     with contextlib.suppress(UnknownCanvasError):
         parts.registry.get(slug)
     ws = web.WebSocketResponse(
@@ -35,8 +41,8 @@ async def canvas_socket(request: web.Request) -> web.StreamResponse:
     )
     payload_writer = await ws.prepare(request)
     try:
-        canvas = _find(parts, request, slug)
-        with canvas.subscribe(_form(request, ws)) as subscriber:
+        canvas = parts.registry.get(slug) if only_watches else _find(parts, request, slug)
+        with canvas.subscribe(_form(request, ws), keeps=not only_watches) as subscriber:
             parts.counters.connections += 1
             await Connection(parts, request, ws, payload_writer, canvas, subscriber).serve()
     except ServerFullError as exc:

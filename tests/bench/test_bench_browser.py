@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from bench.browser import comeback, soak, tasks
 from bench.browser.command import measure, read
-from bench.browser.page import Presented
+from bench.browser.devtools import DevTools
+from bench.browser.page import BrowserPage, Presented, _follow
 from bench.errors import BenchError
 
 
@@ -62,18 +63,73 @@ def test_each_pipeline_has_its_own_goal() -> None:
     assert (worker, main) == (False, True)
 
 
+def test_a_page_that_shows_fewer_frames_misses_a_goal() -> None:
+    shown = [
+        [goal.is_met for goal in tasks.goals(tasks.MainThread("worker", 1.0, (1.0,), fps, 80.0))]
+        for fps in (7.6, 7.5)
+    ]
+
+    assert shown == [[True, True], [True, False]]
+
+
 def test_drift_compares_the_last_quarter_with_the_first() -> None:
     assert soak.drift((100, 100, 300, 300, 300, 300, 110, 110)) == pytest.approx(0.1)
     assert soak.drift((100,)) == 0.0
 
 
 def test_the_slowest_canvas_tells_the_rate() -> None:
-    quick = [Presented("quick", number, number * 250.0, 1.0) for number in range(9)]
-    slow = [Presented("slow", number, number * 500.0, 1.0) for number in range(5)]
+    quick = [Presented("quick", number, number * 250.0, 1.0) for number in range(8)]
+    slow = [Presented("slow", number, number * 500.0, 1.0) for number in range(4)]
 
-    assert soak.slowest_fps([*quick, *slow]) == pytest.approx(2.0)
-    assert soak.slowest_fps([*quick, Presented("still", 1, 0.0, None)]) == 0.0
-    assert soak.slowest_fps([]) == 0.0
+    assert soak.slowest_fps([*quick, *slow], ["quick", "slow"], 2.0) == pytest.approx(2.0)
+    assert soak.slowest_fps([*quick, *slow], ["quick", "slow"], 20.0) == pytest.approx(0.2), "it stopped"
+    assert soak.slowest_fps(quick, ["quick", "never"], 2.0) == 0.0
+
+
+class FakeTools:
+    """A page's developer tools: what the page says of itself, and the commands that it takes."""
+
+    def __init__(self, told: Any = None) -> None:
+        self.told = told
+        self.commands: list[str] = []
+
+    async def evaluate(self, expression: str, *, session: str) -> Any:
+        return self.told
+
+    async def command(self, method: str, params: Any = None, *, session: str | None = None) -> dict[str, Any]:
+        self.commands.append(method)
+        if method == "Network.enable":
+            raise BenchError("Chromium refused Network.enable")
+        return {}
+
+
+@pytest.mark.parametrize("told", ["main", "lost", None])
+async def test_a_page_that_fell_back_is_no_measurement(told: str | None) -> None:
+    page = BrowserPage(cast("DevTools", FakeTools(told)), "session")
+
+    with pytest.raises(BenchError, match="asked for the pipeline 'worker'"):
+        await page.require_pipeline("worker")
+
+
+async def test_a_worker_that_cannot_be_listened_to_goes_on_all_the_same() -> None:
+    tools = FakeTools()
+    page = BrowserPage(cast("DevTools", tools), "session")
+
+    await _follow(page, "worker", "worker")
+
+    assert tools.commands == ["Network.enable", "Runtime.runIfWaitingForDebugger"]
+    assert page.workers == set()
+
+
+async def test_what_fails_among_tasks_is_told_as_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(pipeline: str, seconds: float) -> tasks.MainThread:
+        async with asyncio.TaskGroup():
+            raise BenchError("nothing was shown")
+
+    monkeypatch.setattr(tasks, "measure", fail)
+
+    with pytest.raises(BenchError, match="nothing was shown"):
+        await measure(read(["--only", "tasks"]))
 
 
 @pytest.mark.parametrize(
@@ -82,6 +138,7 @@ def test_the_slowest_canvas_tells_the_rate() -> None:
         (12, 4.0, 30.0, [True, True, True, True]),
         (13, 3.5, 90.0, [False, True, False, False]),
         (12, 4.0, None, [True, True, True, False]),
+        (11, 4.0, 30.0, [False, True, True, True]),
     ],
 )
 def test_a_soak_is_judged(created: int, fps: float, age_ms: float | None, met: list[bool]) -> None:

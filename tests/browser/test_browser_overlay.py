@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from playwright.async_api import Browser, Request
 from processes import running_server
@@ -40,6 +41,8 @@ PANELS = """() => [...document.querySelectorAll('.overlay')].map((panel) => {
         isInside: isWide && top >= tile.top && bottom <= tile.bottom + 0.5,
     };
 })"""
+
+TILE = "(({ width, height }) => ({ width, height }))(document.querySelector('.tile').getBoundingClientRect())"
 
 
 @contextlib.asynccontextmanager
@@ -113,7 +116,8 @@ async def test_figures_are_measured_and_asked_for_only_while_they_are_open(
 
         await screen.page.keyboard.press("d")
         await panels(screen, lambda told: len(told) == 2 and all(map(is_told, told)))
-        assert {url.partition("?")[2] for url in asked} == {"canvas=left", "canvas=right"}
+        rows = {re.sub(r"\d+$", "n", url.partition("?")[2]) for url in asked}
+        assert rows == {"canvas=left&subscriber=n", "canvas=right&subscriber=n"}, "one connection's only"
 
         await screen.page.keyboard.press("Escape")
         assert await screen.page.evaluate(PANELS) == []
@@ -122,11 +126,34 @@ async def test_figures_are_measured_and_asked_for_only_while_they_are_open(
         assert asked == []
 
 
-@pytest.mark.parametrize(("width", "height"), [(800, 600), (390, 844), (3840, 2160)])
-async def test_a_panel_fits_its_tile(browser: Browser, tmp_path: Path, width: int, height: int) -> None:
-    async with wall(browser, tmp_path, width=width, height=height) as screen:
+async def test_a_panel_fits_its_tile_at_every_size(browser: Browser, tmp_path: Path) -> None:
+    async with wall(browser, tmp_path) as screen:
+        await screen.page.keyboard.press("d")
+        await panels(screen, lambda told: len(told) == 2 and all(map(is_told, told)))
+
+        for width, height in ((800, 600), (390, 844), (3840, 2160)):
+            await screen.page.set_viewport_size({"width": width, "height": height})
+
+            # The tiles hang at their new places in the next frames.
+            await panels(screen, lambda told: [panel["isInside"] for panel in told] == [True, True])
+            tile = await screen.page.evaluate(TILE)
+            assert max(tile["width"] / width, tile["height"] / height) > 0.45, (tile, width, height)
+
+
+async def test_a_canvas_that_comes_while_the_figures_are_open_hangs_with_its_own(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with (
+        running_server(tmp_path, **SETTINGS) as server,
+        window(browser, server.url.with_query(pipeline="main")) as screen,
+        aiohttp.ClientSession() as session,
+    ):
+        await screen.until(lambda told: told)
         await screen.page.keyboard.press("d")
 
-        told = await panels(screen, lambda told: len(told) == 2 and all(map(is_told, told)))
+        async with session.post(server.url / "canvases", json={"slug": "late"}) as response:
+            assert response.status == 201
 
-        assert [panel["isInside"] for panel in told] == [True, True]
+        await panels(screen, lambda told: len(told) == 3 and all(map(is_told, told[:2])))
+        assert await screen.page.evaluate("document.querySelectorAll('.tile').length") == 3
+        assert screen.complaints == []

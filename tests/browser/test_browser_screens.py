@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from PIL import Image
 from playwright.async_api import Browser
 from processes import Server, running_server
 from windows import Window, window
+from yarl import URL
 
 
 pytestmark = pytest.mark.browser
@@ -47,16 +49,26 @@ async def push(server: Server, slug: str, image: bytes) -> None:
         assert response.status == 201, await response.text()
 
 
-async def shown(
-    browser: Browser, server: Server, path: str, size: tuple[int, int], **query: str
-) -> np.ndarray[Any, Any]:
+async def shown(browser: Browser, address: URL, size: tuple[int, int]) -> np.ndarray[Any, Any]:
     """Return what a screen of this size shows once it has stopped changing."""
-    address = server.url.with_path(path).with_query(labels=0, timestamps=0, **query)
+    slugs = set(address.query.get("canvases", "show").split(","))
+    address = address.update_query(labels=0, timestamps=0)
     async with window(browser, address, width=size[0], height=size[1]) as screen:
-        await screen.until(lambda told: told)
+        # What fades in calmly otherwise is there at once.
+        await screen.page.emulate_media(reduced_motion="reduce")
+        await screen.until(lambda told: slugs <= {about["slug"] for about in told})
         pixels = await still(screen)
         assert screen.complaints == []
         return pixels
+
+
+async def shown_by_all(
+    browser: Browser, addresses: Iterable[URL], size: tuple[int, int]
+) -> list[np.ndarray[Any, Any]]:
+    """Return what several screens show at the same time."""
+    async with asyncio.TaskGroup() as tasks:
+        screens = [tasks.create_task(shown(browser, address, size)) for address in addresses]
+    return [screen.result() for screen in screens]
 
 
 async def still(screen: Window) -> np.ndarray[Any, Any]:
@@ -76,31 +88,30 @@ async def test_each_of_three_screens_shows_its_third_of_the_picture(browser: Bro
         columns[:, index * 300 : (index + 1) * 300] = colour
     async with running_server(tmp_path, **SETTINGS) as server:
         await push(server, "show", png(columns))
-        for number, colour in enumerate((RED, GREEN, BLUE), start=1):
-            pixels = await shown(browser, server, "/c/show", (300, 200), screen=f"{number}/3")
-            assert np.abs(pixels.astype(int) - colour).max() <= 2, f"screen {number}"
+        addresses = [(server.url / "c/show").with_query(screen=f"{number}/3") for number in (1, 2, 3)]
+        for pixels, colour in zip(
+            await shown_by_all(browser, addresses, (300, 200)), (RED, GREEN, BLUE), strict=True
+        ):
+            assert np.abs(pixels.astype(int) - colour).max() <= 2, colour
 
 
-@pytest.mark.parametrize("pipeline", ["worker", "main"])
+@pytest.mark.parametrize(("pipeline", "columns", "rows"), [("worker", 3, 2), ("main", 1, 2)])
 async def test_screens_in_a_grid_lose_no_pixel_and_double_none(
-    browser: Browser, tmp_path: Path, pipeline: str
+    browser: Browser, tmp_path: Path, pipeline: str, columns: int, rows: int
 ) -> None:
-    columns, rows, (width, height) = 3, 2, (211, 157)
+    width, height = 211, 157
     picture = patchwork(columns * width, rows * height)
     async with running_server(tmp_path, **SETTINGS) as server:
         await push(server, "show", png(picture))
-        seen = np.zeros_like(picture)
-        for number in range(columns * rows):
-            x, y = (number % columns) * width, (number // columns) * height
-            seen[y : y + height, x : x + width] = await shown(
-                browser,
-                server,
-                "/c/show",
-                (width, height),
-                screen=f"{number + 1}/{columns}x{rows}",
-                pipeline=pipeline,
-            )
+        addresses = [
+            (server.url / "c/show").with_query(screen=f"{number}/{columns}x{rows}", pipeline=pipeline)
+            for number in range(1, columns * rows + 1)
+        ]
+        parts = await shown_by_all(browser, addresses, (width, height))
 
+    seen = np.concatenate(
+        [np.concatenate(parts[row * columns : (row + 1) * columns], axis=1) for row in range(rows)]
+    )
     assert np.abs(seen.astype(int) - picture).max() <= 1, "every pixel is where the picture has it"
 
 
@@ -109,13 +120,13 @@ async def test_several_screens_show_one_wall_of_several_canvases(browser: Browse
     async with running_server(tmp_path, **SETTINGS) as server:
         for slug, colour in (("a", RED), ("b", GREEN), ("c", BLUE)):
             await push(server, slug, png(np.full((64, 64, 3), colour)))
-        whole = await shown(browser, server, "/", (800, 300), canvases="a,b,c", background="000000")
-        halves = [
-            await shown(
-                browser, server, "/", size, canvases="a,b,c", background="000000", screen=f"{number}/2"
+        wall = server.url.with_query(canvases="a,b,c", background="000000")
+        async with asyncio.TaskGroup() as tasks:
+            one = tasks.create_task(shown(browser, wall, (800, 300)))
+            both = tasks.create_task(
+                shown_by_all(browser, (wall.update_query(screen=f"{number}/2") for number in (1, 2)), size)
             )
-            for number in (1, 2)
-        ]
+        whole, halves = one.result(), both.result()
 
     together = np.concatenate(halves, axis=1)
     assert np.abs(together.astype(int) - whole).max() <= 2

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import io
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from playwright.async_api import Browser
-from processes import running_server
-from stage_page import OVERFLOWING, SETTINGS, ask, play, send, stage
+from processes import Server, running_server
+from stage_page import OVERFLOWING, SETTINGS, Stage, ask, play, send, stage
+from yarl import URL
 
 
 pytestmark = pytest.mark.browser
@@ -143,10 +147,13 @@ async def test_the_words_of_a_new_job_come_in(browser: Browser, tmp_path: Path) 
         assert [part for part, _ in await page.page.evaluate("entered")] == ["who", "message", "prompt"]
 
 
-async def test_a_transparent_stage_shows_what_is_behind_it(browser: Browser, tmp_path: Path) -> None:
+async def test_a_stage_lies_on_what_is_behind_it_or_on_a_ground_of_its_own(
+    browser: Browser, tmp_path: Path
+) -> None:
     async with (
         running_server(tmp_path, **SETTINGS) as server,
         stage(browser, server, "?background=transparent") as page,
+        stage(browser, server, "?background=%23203040&hud=0", width=800, height=600) as other,
     ):
         await play(server)
         await page.until(lambda shown: int(shown.get("painted", 0)) >= 1 and shown["phase"] == "painting")
@@ -165,68 +172,57 @@ async def test_a_transparent_stage_shows_what_is_behind_it(browser: Browser, tmp
         assert alpha(540, 540) == 255, "the picture"
         assert 150 < alpha(1500, 500) < 255, "the HUD"
 
-
-async def test_a_ground_of_its_own_colour_and_nothing_but_the_picture(
-    browser: Browser, tmp_path: Path
-) -> None:
-    async with (
-        running_server(tmp_path, **SETTINGS) as server,
-        stage(browser, server, "?background=%23203040&hud=0", width=800, height=600) as page,
-    ):
-        await play(server)
-        await page.until(lambda shown: int(shown.get("painted", 0)) >= 1)
-
-        picture = Image.open(io.BytesIO(await page.page.screenshot())).convert("RGB")
-
-        assert picture.getpixel((2, 300)) == (0x20, 0x30, 0x40)
-        assert await page.page.evaluate("document.querySelector('.hud').offsetParent === null")
+        await other.until(lambda shown: int(shown.get("painted", 0)) >= 1)
+        grounded = Image.open(io.BytesIO(await other.page.screenshot())).convert("RGB")
+        assert grounded.getpixel((2, 300)) == (0x20, 0x30, 0x40), "nothing but the picture on its ground"
+        assert await other.page.evaluate("document.querySelector('.hud').offsetParent === null")
 
 
 LONG_NAME = "xX_NameWithoutAnySpaces_Xx" * 4
 LONG = "An old lighthouse keeper feeds the gulls while a storm with green lightning rolls in. " * 23
 
 
-@pytest.mark.parametrize(
-    ("width", "height"), [(1920, 1080), (3840, 2160), (800, 600), (390, 844), (1080, 1920), (2560, 1080)]
-)
-async def test_nothing_overflows_at_any_size(
-    browser: Browser, tmp_path: Path, width: int, height: int
-) -> None:
-    long = {"author": LONG_NAME, "message": "Слишкомдлинноеслово" * 40 + LONG[:1000]}
+SIZES = [(1920, 1080), (3840, 2160), (800, 600), (390, 844), (1080, 1920), (2560, 1080)]
+
+
+ON_WHOLE_PIXELS = """() => {
+    const { left, top, width, height } = document.querySelector('canvas').getBoundingClientRect();
+    return width <= innerWidth && height <= innerHeight
+        && [left, top, width, height].every((side) => Math.abs(side - Math.round(side)) < 0.01);
+}"""
+
+
+async def at_every_size(page: Stage, condition: Callable[[dict[str, Any]], bool]) -> None:
+    """See that nothing overflows at any size, once the stage shows what it is to show."""
+    for width, height in SIZES:
+        await page.page.set_viewport_size({"width": width, "height": height})
+        await page.until(condition)
+        # The canvas comes to lie on whole pixels: between two of them hard edges are drawn soft.
+        await page.page.wait_for_function(ON_WHOLE_PIXELS)
+        assert await page.page.evaluate(OVERFLOWING) == [], f"at {width} by {height}"
+
+
+async def test_nothing_overflows_at_any_size(browser: Browser, tmp_path: Path) -> None:
+    unbroken = {"author": LONG_NAME, "message": "Слишкомдлинноеслово" * 40 + LONG[:1000]}
+    worded = {"author": LONG_NAME, "message": LONG[:1990]}
     async with (
         running_server(tmp_path, **SETTINGS) as server,
-        stage(browser, server, "?caption=" + "All%20for%20you%20" * 9, width=width, height=height) as page,
+        stage(browser, server, "?caption=" + "All%20for%20you%20" * 9) as page,
     ):
-        await play(server)
-        for _ in range(7):
-            await ask(server, LONG[:1990], mode="once", when="queue", **long)
-        await page.until(lambda shown: len(shown["rows"]) == 5)
-        assert await page.page.evaluate(OVERFLOWING) == []
-
-        await send(server, "POST", "/canvases/stage/queue/clear")
-        await send(server, "POST", "/canvases/stage/queue/skip")
-        await ask(server, LONG[:1990], **long)
-        await page.until(lambda shown: shown["who"].startswith("xX") and shown["rows"] == [])
-        assert await page.page.evaluate(OVERFLOWING) == []
-
-        # The canvas lies on whole pixels: between two of them hard edges are drawn soft.
-        box = await page.page.evaluate("document.querySelector('canvas').getBoundingClientRect().toJSON()")
-        assert all(abs(box[side] - round(box[side])) < 0.01 for side in ("left", "top", "width", "height"))
-
-
-async def test_long_words_beside_a_queue_overflow_nothing(browser: Browser, tmp_path: Path) -> None:
-    long = {"author": LONG_NAME, "message": LONG[:1990]}
-    async with running_server(tmp_path, **SETTINGS) as server, stage(browser, server) as page:
         # A canvas that is paused does not finish what it paints live, and what waits waits.
         await send(server, "PATCH", "/canvases/stage", {"paused": True})
-        await ask(server, LONG[:1990], mode="variations", count=64, steps=100, **long)
-        for _ in range(6):
-            await ask(server, LONG[:1990], mode="once", when="queue", **long)
+        await ask(server, LONG[:1990], mode="variations", count=64, steps=100, **worded)
+        for _ in range(7):
+            await ask(server, LONG[:1990], mode="once", when="queue", **unbroken)
+        await at_every_size(page, lambda shown: shown["who"].startswith("xX") and len(shown["rows"]) == 5)
 
-        for width, height in [(1920, 1080), (800, 600), (390, 844), (1080, 1920), (3840, 2160)]:
-            await page.page.set_viewport_size({"width": width, "height": height})
-            await page.until(lambda shown: shown["who"].startswith("xX") and len(shown["rows"]) == 5)
-            assert await page.page.evaluate(OVERFLOWING) == [], f"at {width} by {height}"
+        await send(server, "POST", "/canvases/stage/queue/clear")
+        await send(server, "PATCH", "/canvases/stage", {"paused": False})
+        await send(server, "POST", "/canvases/stage/queue/skip")
+        await ask(server, LONG[:1990], **unbroken)
+        await at_every_size(
+            page, lambda shown: shown["message"].startswith("Слишком") and shown["rows"] == []
+        )
 
 
 async def test_a_pause_a_blackout_and_the_end_of_the_canvas_are_told_quietly(
@@ -255,23 +251,72 @@ async def test_a_pause_a_blackout_and_the_end_of_the_canvas_are_told_quietly(
         assert (shown["label"], shown["who"]) == ("There is no such canvas", "stage")
 
 
+@asynccontextmanager
+async def way_to(server: Server) -> AsyncIterator[Way]:
+    """Lead to a server, in a way that can be cut."""
+    way = Way(server)
+    await way.open()
+    try:
+        yield way
+    finally:
+        await way.cut()
+
+
+class Way:
+    """Passes on what a browser and a server say to each other, until it is cut."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._port = 0
+        self._ends: set[asyncio.StreamWriter] = set()
+        self._listener: asyncio.Server | None = None
+
+    @property
+    def url(self) -> URL:
+        return self._server.url.with_port(self._port)
+
+    async def open(self) -> None:
+        """Lead there, and again to the same address after a cut."""
+        self._listener = await asyncio.start_server(self._join, "127.0.0.1", self._port)
+        self._port = self._listener.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        """Break every connection, and take no other one."""
+        if self._listener is not None:
+            self._listener.close()
+        for end in self._ends:
+            end.transport.abort()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self._server.url.port)
+        self._ends |= {writer, back}
+        await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+        writer.close()
+
+
 async def test_without_a_connection_everything_is_kept_and_comes_back(
     browser: Browser, tmp_path: Path
 ) -> None:
-    async with running_server(tmp_path, **SETTINGS) as server:
-        port = server.url.port
-        assert port is not None
-        async with stage(browser, server) as page:
-            await ask(server, "a wood", author="Ann")
-            await page.until(lambda shown: shown["who"] == "Ann" and int(shown.get("painted", 0)) >= 1)
-            server.process.terminate()
-            await server.process.wait()
+    async with (
+        running_server(tmp_path, **SETTINGS) as server,
+        way_to(server) as way,
+        stage(browser, way) as page,
+    ):
+        await ask(server, "a wood", author="Ann")
+        await page.until(lambda shown: shown["who"] == "Ann" and int(shown.get("painted", 0)) >= 1)
+        await way.cut()
 
-            shown = await page.until(lambda shown: shown["phase"] == "lost")
-            assert (shown["label"], shown["who"]) == ("No connection", "Ann")
+        shown = await page.until(lambda shown: shown["phase"] == "lost")
+        assert (shown["label"], shown["who"]) == ("No connection", "Ann")
 
-            async with running_server(tmp_path, port=port, **SETTINGS):
-                await page.until(lambda shown: shown["phase"] == "waiting", within_s=30)
+        await send(server, "POST", "/canvases/stage/queue/skip")
+        await way.open()
+        await page.until(lambda shown: shown["phase"] == "waiting", within_s=30)
 
 
 async def test_it_speaks_russian_and_has_a_caption(browser: Browser, tmp_path: Path) -> None:

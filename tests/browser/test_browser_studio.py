@@ -142,9 +142,12 @@ async def test_a_job_is_cancelled_mid_run(browser: Browser, tmp_path: Path) -> N
         )
         assert 0 < ended["job"]["step"] < 100
         await page.until(f"""document.querySelector("{row}") === null""")
+        # The focus goes to the row beside it, or to the panel where that was the last one.
+        assert await page.page.evaluate("document.activeElement.closest('#jobs') !== null")
         await page.page.click("#ended > summary")
-        told = await page.page.inner_text(f"#jobs-ended > [data-id='{job['id']}']")
-        assert "Cancelled" in told
+        # Out of sight it is not laid out, and has no text until it is.
+        told = f"""document.querySelector("#jobs-ended > [data-id='{job["id"]}']")?.innerText"""
+        await page.until(f"{told}?.includes('Cancelled')")
         assert page.complaints == []
 
 
@@ -153,20 +156,52 @@ async def test_one_key_blanks_every_canvas_and_brings_them_back(browser: Browser
         await page.page.fill("#field-prompt", "b")
         assert all(not canvas["blank"] for canvas in (await page.get("/canvases"))["canvases"])
 
-        await page.page.evaluate("document.activeElement.blur()")
-        await page.page.keyboard.press("b")
-        await page.until_server(
-            "/canvases", lambda answer: all(canvas["blank"] for canvas in answer["canvases"])
-        )
-        await page.until("document.querySelector('#blank').getAttribute('aria-pressed') === 'true'")
+        await page.page.keyboard.press("Escape")
+        await press_blank(page, becomes=True)
         assert "Show everything" in await page.page.inner_text("#blank")
+        await press_blank(page, becomes=False)
 
+        # The events may be cut off while the server can still be asked.
+        await page.cut_off()
+        await press_blank(page, becomes=True)
+        await press_blank(page, becomes=False)
+
+        await page.page.route("**/canvases/left", lambda route: route.abort())
         await page.page.keyboard.press("b")
-        await page.until_server(
-            "/canvases", lambda answer: all(not canvas["blank"] for canvas in answer["canvases"])
-        )
-        await page.until("document.querySelector('#blank').getAttribute('aria-pressed') === 'false'")
-        assert page.complaints == []
+        await page.until("document.querySelector('.toast[role=alert]') !== null")
+        assert "1 canvas could not be changed: left" in await page.page.inner_text(".toast[role=alert]")
+        announced = await page.page.inner_text("#announcer")
+        assert announced == "All canvases show their pictures again", "nothing that is not so"
+
+
+async def press_blank(page: Studio, *, becomes: bool) -> None:
+    """Press the key, and see what becomes of it on the server, on the button and in words."""
+    await page.page.keyboard.press("b")
+    await page.until_server(
+        "/canvases", lambda answer: all(canvas["blank"] is becomes for canvas in answer["canvases"])
+    )
+    words = "All canvases are dark" if becomes else "All canvases show their pictures again"
+    await page.until(f"document.querySelector('#announcer').textContent === '{words}'")
+    assert await page.page.evaluate("document.querySelector('#blank').matches('.is-on')") is becomes
+    assert await page.page.get_attribute("#blank", "aria-pressed") is None, "its words tell it"
+
+
+async def test_what_is_ready_and_what_failed_is_told_to_who_does_not_see_it(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with running_server(tmp_path, **SETTINGS) as server:
+        before = (await post(server, "/jobs", {"prompt": "an early one"}))["job"]
+        async with studio(browser, server, lang="ru") as page:
+            await page.until_server(f"/jobs/{before['id']}", lambda it: it["job"]["state"] == "succeeded")
+            await page.until("document.querySelectorAll('.result').length === 1")
+            job = (await post(server, "/jobs", {"prompt": "a hill"}))["job"]
+            await page.until("document.querySelector('#announcer').textContent === 'Готова 1 картина'")
+
+            failed = {"id": "failed", "state": "failed", "kind": "live", "error": "no memory"}
+            page.tell({"type": "job", "job": {**job, **failed, "created_ms": job["created_ms"] + 1}})
+            await page.until("document.querySelector('#toasts[aria-live] > .toast[role=alert]') !== null")
+            assert "«a hill» не получилось: no memory" in await page.page.inner_text("#toasts")
+            assert page.complaints == []
 
 
 async def test_a_refresh_and_a_second_page_show_everything_in_its_place(
@@ -182,8 +217,9 @@ async def test_a_refresh_and_a_second_page_show_everything_in_its_place(
         await page.page.check("#targets input[value=right]")
         await page.until(f"{value} >= 3")
         before = await page.page.evaluate(value)
-        await page.until("localStorage.getItem('psyche.draft')?.includes('half written')")
 
+        # What was typed last is kept, too.
+        await page.page.fill("#field-negative", "fog")
         await page.page.reload()
         await page.connected()
         async with studio(browser, server) as second:
@@ -194,6 +230,7 @@ async def test_a_refresh_and_a_second_page_show_everything_in_its_place(
             await page.until(f"{value} > {before}")
         assert await page.page.input_value("#field-prompt") == "half written"
         assert await page.page.input_value("#field-steps") == "9"
+        assert await page.page.input_value("#field-negative") == "fog"
         assert await page.page.is_checked("#targets input[value=right]")
         assert page.complaints == []
 
@@ -253,6 +290,8 @@ async def test_where_a_token_is_set_everybody_sees_and_the_login_opens_the_rest(
         studio(browser, server) as page,
     ):
         await page.until("!document.querySelector('#locked').hidden")
+        heard = "document.querySelector('.sound-sending [role=status]').textContent"
+        await page.until(f"{heard}.startsWith('left, right: takes no sound')")
         assert "Log in" in await page.page.inner_text("#send")
         await page.write("a secret garden")
         await page.page.click("#send")
@@ -271,6 +310,8 @@ async def test_where_a_token_is_set_everybody_sees_and_the_login_opens_the_rest(
         assert not await page.page.evaluate("document.querySelector('#login-dialog').open")
         assert await page.page.input_value("#field-token") == ""
         assert await page.page.is_hidden("#locked")
+        # The canvases' connections were opened before it.
+        await page.until(f"{heard} === 'Goes to left, right.'")
 
         await page.page.reload()
         await page.connected()
@@ -278,6 +319,13 @@ async def test_where_a_token_is_set_everybody_sees_and_the_login_opens_the_rest(
         assert await page.page.is_hidden("#login")
         await page.page.click("#logout")
         await page.page.wait_for_selector("#login")
+        assert await page.page.evaluate("document.activeElement.id") == "login"
+        await page.page.keyboard.press("Enter")
+        await page.page.fill("#field-token", TOKEN)
+        await page.page.keyboard.press("Enter")
+        await page.until("document.activeElement.id === 'logout'")
+        await page.page.keyboard.press("Enter")
+        await page.until(f"{heard}.startsWith('left, right: takes no sound')")
         kept = await page.page.evaluate(
             "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
         )
@@ -342,6 +390,11 @@ async def test_a_show_is_run_by_keys_alone(browser: Browser, tmp_path: Path) -> 
         assert await page.page.is_checked("input[name=mode][value=once]")
         await keys.press("Control+Enter")
         await page.until("document.querySelectorAll('.result').length === 1")
+        await keys.press("p")
+        await keys.press("Escape")
+        await keys.press("?")
+        assert await page.page.evaluate("document.querySelector('#keys-dialog').open"), "keys are keys again"
+        await keys.press("Escape")
         assert await page.page.inner_text(".result-prompt") == "by keys alone / with b and ?"
 
         await focus(page, ".result-actions button")

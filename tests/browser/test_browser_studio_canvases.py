@@ -17,6 +17,7 @@ from studio_page import SLOW
 
 pytestmark = pytest.mark.browser
 
+TOKEN = "a-token-that-nobody-guesses"
 SETTINGS = {"PSYCHE_SIZE": "128x128", "PSYCHE_FPS": "4", "PSYCHE_CANVASES": "left,right"}
 
 # The mean brightness of what an element shows, 0 to 255.
@@ -27,6 +28,9 @@ BRIGHTNESS = """(canvas) => {
     const [red, green, blue] = small.getImageData(0, 0, 1, 1).data;
     return (red + green + blue) / 3;
 }"""
+
+
+HAS_FOCUS = "(control) => document.activeElement === control"
 
 
 class Studio:
@@ -212,10 +216,17 @@ async def test_a_canvas_is_made_and_deleted(browser: Browser, tmp_path: Path) ->
         assert await name.get_attribute("aria-invalid") == "true"
         await name.fill("ceiling")
         dialog = page.get_by_role("dialog", name="New canvas")
+        await name.fill("left")
+        await page.get_by_role("button", name="Create").click()
+        # Toasts lie behind a dialog: what is wrong is told in it.
+        await dialog.get_by_role("alert").filter(has_text="left").wait_for()
+        await name.fill("ceiling")
         await dialog.get_by_label("Width, px", exact=True).fill("192")
         await page.get_by_role("button", name="Create").click()
         await opened.card("ceiling").wait_for()
-        assert (await opened.canvas("ceiling"))["width"] == 192
+        made = await opened.canvas("ceiling")
+        # What was left empty is as the server has it.
+        assert (made["width"], made["height"], made["fps"]) == (192, 128, 4)
 
         await opened.card("ceiling").get_by_role("button", name="Delete").click()
         question = page.get_by_role("alertdialog")
@@ -238,16 +249,36 @@ async def test_a_card_runs_its_canvas(browser: Browser, tmp_path: Path) -> None:
         # The first keeps the painter busy for long enough.
         first = {"prompt": "the first wish", "mode": "variations", "count": 8, **SLOW}
         second = {"prompt": "the second wish", "mode": "once", "when": "queue"}
-        for body in (first, second):
-            async with opened.session.post(opened.server.url / "canvases/left/prompt", json=body) as response:
+        third = {"folder": "samples", "when": "queue"}
+        for path, body in (("prompt", first), ("prompt", second), ("playlist", third)):
+            async with opened.session.post(opened.server.url / "canvases/left" / path, json=body) as response:
                 assert response.status == 202
         await card.get_by_text("the second wish").wait_for(state="attached")
         await card.locator("summary").click()
         await card.get_by_role("button", name="Cancel the second wish").click()
         await card.get_by_text("the second wish").wait_for(state="detached")
+        # The keyboard goes on where it was.
+        assert await card.get_by_role("button", name="Cancel Playlist").evaluate(HAS_FOCUS)
+        await opened.page.keyboard.press("Enter")
+        await card.get_by_role("button", name="Cancel Playlist").wait_for(state="detached")
+        assert await card.locator("summary").evaluate(HAS_FOCUS)
 
         await card.get_by_role("button", name="Blank").click()
         await card.get_by_role("button", name="Show").wait_for()
 
         assert (await opened.canvas("left"))["blank"] is True
         assert opened.complaints == []
+
+
+async def test_who_logs_in_or_out_is_heard_or_not_without_a_reload(browser: Browser, tmp_path: Path) -> None:
+    async with studio(browser, tmp_path, PSYCHE_TOKEN=TOKEN) as opened:
+        page = opened.page
+        await page.get_by_text("left, right: takes no sound from here now.").wait_for()
+
+        await page.locator("#login").click()
+        await page.fill("#field-token", TOKEN)
+        await page.keyboard.press("Enter")
+        await page.get_by_text("Goes to left, right.").wait_for()
+
+        await page.locator("#logout").click()
+        await page.get_by_text("left, right: takes no sound from here now.").wait_for()

@@ -11,7 +11,7 @@ from fakes import FakeEngine, until
 from google.protobuf.message import Message
 from grpc import aio
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from services import running_service
+from services import outliving_channel, running_service
 from still_calls import read_or_error, request, wait_until_idle
 
 from inference import service as module
@@ -210,7 +210,7 @@ async def test_a_call_under_way_is_finished_by_a_graceful_stop(tmp_path: Path) -
     engine.gate.clear()
     async with running_service(engine, tmp_path) as service:
         # A channel of its own outlives the service's.
-        channel = aio.insecure_channel(service.address)
+        channel = outliving_channel(service.address)
         call = module.pb_grpc.ImageGenerationServiceStub(channel).GenerateImage(request())
         await engine.wait_until_stepping()
         asyncio.get_running_loop().call_later(0.01, engine.gate.set)
@@ -223,7 +223,7 @@ async def test_a_call_that_does_not_finish_in_the_grace_period_is_ended(tmp_path
     engine = FakeEngine()
     engine.gate.clear()
     async with running_service(engine, tmp_path, grace_period_s=0.02) as service:
-        channel = aio.insecure_channel(service.address)
+        channel = outliving_channel(service.address)
         call = module.pb_grpc.ImageGenerationServiceStub(channel).GenerateImage(request(steps=100))
         await engine.wait_until_stepping()
         call.add_done_callback(lambda _: engine.gate.set())

@@ -9,9 +9,10 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from server.errors import ForbiddenError, UnauthorizedError
+from server.errors import ForbiddenError, TooManyError, UnauthorizedError
 from server.settings import Settings
 from server.web.access import COOKIE, Access, changes_state
+from server.web.guesses import PER_PEER
 
 
 TOKEN = "open sesame"
@@ -276,7 +277,7 @@ def test_a_wrong_bearer_is_not_made_good_by_a_cookie() -> None:
 
 def test_a_token_of_half_letters_is_not_the_token() -> None:
     # JSON can write what UTF-8 cannot.
-    assert not make_access(token=TOKEN).is_token("\ud800")
+    assert not make_access(token=TOKEN).is_token("\ud800", None)
 
 
 def test_without_a_token_everybody_is_authorised() -> None:
@@ -284,4 +285,23 @@ def test_without_a_token_everybody_is_authorised() -> None:
 
     assert not access.needs_token
     assert access.is_authorised(request())
-    assert access.is_token("anything")
+    assert access.is_token("anything", None)
+    access.check(request("POST", "/canvases", Authorization="Bearer anything"))
+
+
+def test_a_request_is_judged_once_and_its_wrong_token_costs_one_try() -> None:
+    access = make_access(token=TOKEN)
+    for number in range(PER_PEER):
+        asked = request("GET", "/canvases", Authorization=f"Bearer guess {number}")
+        for _ in range(3):
+            access.check(asked)
+            assert not access.is_authorised(asked)
+
+    for path in ("/canvases", "/login", "/ws/left"):
+        # The right one is no exception: it would tell.
+        for shown in ("another guess", TOKEN):
+            with pytest.raises(TooManyError):
+                access.check(request("GET", path, Authorization=f"Bearer {shown}"))
+    access.check(request("GET", "/canvases"))
+    cookie = f"{COOKIE}={access.cookie_value()}"
+    access.check(request("POST", "/canvases", Cookie=cookie))

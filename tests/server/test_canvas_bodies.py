@@ -94,7 +94,7 @@ def test_a_wrong_value_is_told_by_its_place(place: str, value: Any) -> None:
 )
 def test_a_crop_lies_within_the_picture(crop: dict[str, float], field: str) -> None:
     with pytest.raises(InvalidError, match="must be at most 1") as told:
-        parse(CanvasPatch, {"processing": {"crop": crop}})
+        changed(CanvasConfig(), processing={"crop": crop})
 
     assert told.value.field == f"processing.crop.{field}"
 
@@ -104,7 +104,7 @@ def test_shares_that_add_up_to_one_are_taken_however_they_are_rounded(first: flo
     low, high = sorted((first, second))
     if high > low:
         crop = {"x": low, "width": high - low, "y": 0.1, "height": 0.9}
-        assert parse(CanvasPatch, {"processing": {"crop": crop}}).processing is not None
+        assert changed(CanvasConfig(), processing={"crop": crop})["processing"].crop == Crop(**crop)
 
 
 @pytest.mark.parametrize("parameter", PARAMETERS)
@@ -188,6 +188,32 @@ def test_parts_are_merged_field_by_field() -> None:
     assert changed(config, audio={"enabled": True})["audio"].mappings == config.audio.mappings
     for name in ("processing", "transition", "audio"):
         assert changed(config, **{name: {}}) == {name: getattr(config, name)}
+
+
+def test_crop_and_tint_are_merged_with_what_is_there() -> None:
+    config = CanvasConfig(processing=Processing(crop=Crop(0.5, 0.0, 0.25, 1.0), tint=Tint("#ff0000", 0.5)))
+
+    assert changed(config, processing={"tint": {"amount": 0.25}})["processing"].tint == Tint("#ff0000", 0.25)
+    assert changed(config, processing={"tint": {"color": "#00ff00"}})["processing"].tint == Tint(
+        "#00ff00", 0.5
+    )
+    assert changed(config, processing={"crop": {"x": 0.75}})["processing"].crop == Crop(0.75, 0.0, 0.25, 1.0)
+    assert changed(config, processing={"crop": {}, "tint": {}})["processing"] == config.processing
+    with pytest.raises(InvalidError, match=r"^processing\.crop\.width: x \+ width") as told:
+        changed(config, processing={"crop": {"x": 0.8}})
+    assert told.value.field == "processing.crop.width"
+
+
+def test_a_new_crop_is_of_the_whole_picture_and_a_new_tint_needs_a_colour() -> None:
+    assert changed(CanvasConfig(), processing={"crop": {"x": 0.5, "width": 0.5}})["processing"].crop == Crop(
+        0.5, 0.0, 0.5, 1.0
+    )
+    tint = changed(CanvasConfig(), processing={"tint": {"color": "#ff0000"}})["processing"].tint
+    assert tint == Tint("#ff0000", 0.5)
+    for config in (CanvasConfig(), CanvasConfig(processing=Processing(blur=2.0))):
+        with pytest.raises(InvalidError, match=r"^processing\.tint\.color is missing") as told:
+            changed(config, processing={"tint": {"amount": 0.25}})
+        assert told.value.field == "processing.tint.color"
 
 
 def test_null_is_what_a_new_canvas_has() -> None:

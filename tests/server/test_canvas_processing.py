@@ -11,6 +11,7 @@ from fakes import FakeClock
 from server.sound.hearing import Features
 from server.sound.mapping import Audio, Mapping
 from server.streaming.canvas import Canvas
+from server.streaming.clock import now_ms
 from server.streaming.config import CanvasConfig
 from server.streaming.frame import Frame
 from server.streaming.processing import IDENTITY, Crop, Processing, ShownAs, Tint, Treatment
@@ -179,6 +180,70 @@ def test_a_picture_shown_anew_keeps_to_the_delay_of_its_canvas() -> None:
     canvas.configure(processing=BLURRED)
 
     assert newest(canvas).present_at_ms == newest(canvas).published_ms + 150
+
+
+def test_a_picture_shown_anew_keeps_the_instant_that_was_asked_for_while_it_is_ahead() -> None:
+    canvas = make_canvas(CanvasConfig(present_delay_ms=150))
+    ahead_ms = now_ms() + 60_000.0
+    canvas.publish(image(1), timestamp_ms=0.0, present_at_ms=ahead_ms)
+
+    canvas.configure(processing=BLURRED)
+    assert newest(canvas).present_at_ms == ahead_ms
+
+    canvas.configure(blank=True)
+    assert newest(canvas).present_at_ms is None
+    canvas.configure(blank=False)
+    assert newest(canvas).present_at_ms == ahead_ms
+
+
+def test_a_picture_that_came_while_it_was_blank_keeps_its_instant() -> None:
+    canvas = make_canvas(CanvasConfig(blank=True))
+    canvas.publish(image(1), timestamp_ms=0.0, present_at_ms=5.0)
+
+    canvas.configure(blank=False)
+
+    assert newest(canvas).present_at_ms == 5.0
+
+
+def test_what_is_shown_anew_is_taken_from_no_source_and_says_nothing_of_its_pace() -> None:
+    clock = FakeClock()
+    canvas = make_canvas(clock=clock)
+    for number in range(9):
+        canvas.publish(image(number), timestamp_ms=0.0)
+        for blur in (1.0, 2.0, 3.0):
+            clock.advance(0.25)
+            canvas.configure(processing=Processing(blur=blur))
+
+    assert canvas.taken == 9
+    assert canvas.interval_s == pytest.approx(0.75)
+    # A picture that has just been made anew does not rest, though its source may.
+    clock.advance(100.0)
+    assert canvas.is_resting(clock())
+    canvas.configure(processing=BLURRED, blank=False)
+    assert canvas.is_resting(clock()), "it is blurred as it was"
+    canvas.configure(processing=IDENTITY)
+    assert not canvas.is_resting(clock())
+
+
+def test_black_is_no_picture_however_often_the_canvas_is_blanked() -> None:
+    canvas = make_canvas()
+    for _ in range(3):
+        canvas.configure(blank=True)
+        black = canvas.newest
+        canvas.configure(blank=False)
+        assert canvas.newest is black
+    canvas.configure(processing=BLURRED)
+    assert canvas.newest is black
+
+
+def test_the_configuration_is_described_as_it_is_now() -> None:
+    canvas = make_canvas()
+    assert canvas.to_json()["processing"]["blur"] == 0.0
+    assert canvas.to_json()["processing"] is canvas.to_json()["processing"], "it is not made for each screen"
+
+    canvas.configure(processing=BLURRED, fps=9.0)
+
+    assert (canvas.to_json()["processing"]["blur"], canvas.to_json()["fps"]) == (3.0, 9.0)
 
 
 LOUD = Features(level=1.0)

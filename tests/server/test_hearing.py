@@ -210,6 +210,22 @@ def test_only_so_many_microphones_are_listened_to() -> None:
     assert hearing.counters()["microphones"] == 1
 
 
+def test_whoever_asks_for_the_counters_changes_nothing_of_what_is_heard() -> None:
+    told = []
+    for asks in (False, True):
+        clock = FakeClock()
+        hearing = Hearing(clock)
+        audio = one("level", "palette", 0.0, 100.0, 1.0)
+        hearing.modulation(audio)
+        hearing.hear("microphone", Features(level=1.0))
+        clock.advance(HEARD_S + 0.1)
+        if asks:
+            assert hearing.counters()["microphones"] == 0
+        told.append(hearing.modulation(audio).palette)
+
+    assert told[0] == told[1] > 50.0
+
+
 def test_switched_off_it_is_neutral_at_once_and_begins_anew() -> None:
     clock = FakeClock()
     hearing = Hearing(clock)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import time
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from server.errors import InferenceBusyError
+from server.generation.easel import Easel, Limits
+from server.generation.finite import _insist
 from server.generation.job import ENDED, Job, Kind, Result, State, new_id
 from server.generation.picture import PictureOrder
 
@@ -155,5 +160,31 @@ def test_when_a_job_will_have_ended_is_told_by_its_pace() -> None:
     job.advance(2, 10, 60_400.0)
     assert (job.step, job.total_steps, job.ends_ms) == (2, 10, 62_000.0)
 
+    # And where it went on where it had stopped: the outage is not its pace.
+    job.begin_anew()
+    assert job.ends_ms is None
+    job.advance(2, 10, 500_000.0)
+    job.advance(3, 10, 500_100.0)
+    assert job.ends_ms == 500_800.0
+
     job.succeed()
     assert job.ends_ms == job.ended_ms
+
+
+async def test_what_an_outage_took_is_no_part_of_the_pace_of_a_job_that_goes_on_after_it() -> None:
+    job = make_job(count=10)
+    job.start()
+    told: list[float | None] = []
+
+    async def paint() -> None:
+        told.append(job.ends_ms)
+        done = len(told)
+        job.advance(done, 10, 600_000.0 * done)
+        job.advance(done + 1, 10, 600_000.0 * done + 500.0)
+        told.append(job.ends_ms)
+        if done == 1:
+            raise InferenceBusyError("it has too much to do", retry_after_s=0.0)
+
+    await _insist(cast(Easel, SimpleNamespace(clock=time.monotonic, limits=Limits())), job, paint)
+
+    assert told == [None, 604_500.0, None, 1_803_500.0]

@@ -31,6 +31,8 @@ from server.generation.swaying import DEFAULT_STRENGTH, MAX_CHANGE_S, RETARGET_S
 from server.sound.hearing import Features
 from server.sound.mapping import Audio, Mapping, Modulation
 from server.streaming.canvas import Canvas, CanvasConfig
+from server.streaming.frame import EncodedImage
+from server.streaming.processing import Processing
 from server.streaming.wire import Form
 
 
@@ -297,8 +299,11 @@ def test_a_change_lasts_until_the_next_seed_is_due_but_never_long() -> None:
     for rate, lasts_s in ((4.0, RETARGET_S), (1.0, 1.0), (0.01, MAX_CHANGE_S), (0.0, RETARGET_S)):
         sway.drift_on(Modulation(seed=rate), 0.0)
         assert sway.begin(0.0, 0.0, 1.0) == lasts_s
-    # On the timeline, which runs faster.
+    # On the timeline, which runs faster; and as long as that once it runs as ever.
     assert sway.begin(0.0, 0.0, 4.0) == 4.0 * RETARGET_S
+    assert sway.begin(0.0, 0.0, 8.0) == MAX_CHANGE_S
+    sway.drift_on(Modulation(seed=0.1), 0.0)
+    assert sway.begin(0.0, 0.0, 8.0) == MAX_CHANGE_S
 
 
 async def test_a_new_job_changes_as_slowly_as_it_asks_and_is_moved_only_afterwards(studio: Studio) -> None:
@@ -320,6 +325,55 @@ async def test_a_new_job_changes_as_slowly_as_it_asks_and_is_moved_only_afterwar
     assert first.command.request.settings.guidance_scale == pytest.approx(7.0)
     assert first.command.request.settings.seed == 7
     assert later.command.at_s >= first.command.at_s + 3.0 - 1e-6
+
+
+@pytest.mark.parametrize("speed", [0.0, 0.001, 8.0])
+async def test_a_change_that_somebody_asked_for_takes_as_long_however_fast_the_sound_has_time_run(
+    studio: Studio, speed: float
+) -> None:
+    studio.map(("level", "speed", 1.0, speed))
+    studio.submit(ORDER)
+
+    def happen(frame: int) -> None:
+        studio.hear()
+        if frame == 10:
+            studio.submit(replace(ORDER, prompt="fire"), transition_s=2.0)
+
+    await studio.paint(50, happen)
+
+    (told,) = studio.service.retargets
+    times_s = studio.service.times_s
+    assert steps(times_s)[:8] == [pytest.approx(0.1 * speed)] * 8
+    # Two seconds are twenty frames, and the one after them may be a part of the way.
+    assert times_s[told.frame + 19] - told.command.at_s == pytest.approx(2.0, abs=0.11)
+    assert steps(times_s)[-5:] == [pytest.approx(0.1 * speed)] * 5
+
+
+async def test_a_picture_that_is_shown_anew_holds_up_no_frame_that_is_being_painted(studio: Studio) -> None:
+    studio.submit(ORDER)
+    # Somebody drags a slider of the studio.
+    await studio.paint(
+        20, lambda frame: studio.canvas.configure(processing=Processing(brightness=1.0 + frame / 100))
+    )
+
+    # Nothing stands there to be shown anew before the first frame, and the last one is not waited for.
+    assert studio.canvas.taken >= 19
+    assert studio.canvas.counters()["sequence"] >= 2 * studio.canvas.taken - 1
+
+
+async def test_a_picture_that_was_pushed_meanwhile_is_newer_than_the_frame(studio: Studio) -> None:
+    studio.submit(ORDER)
+    pushed = EncodedImage(JPEG, "jpeg", 64, 64)
+
+    await studio.paint(5, lambda frame: void(studio.canvas.publish(pushed, timestamp_ms=0.0)))
+
+    assert studio.canvas.taken == 5
+    assert studio.canvas.newest is not None
+    assert studio.canvas.newest.job is None
+
+
+def void(_: object) -> None:
+    """Return nothing."""
 
 
 async def test_a_job_that_waits_for_its_model_is_not_moved_until_it_is_painted(studio: Studio) -> None:

@@ -149,6 +149,25 @@ def test_a_temporary_canvas_stays_while_it_is_watched_and_a_minute_longer() -> N
     assert registry.remove_abandoned() == [canvas]
 
 
+def test_who_only_watches_a_temporary_canvas_does_not_keep_it() -> None:
+    clock = FakeClock()
+    registry = make_registry(clock=clock)
+    canvas = registry.ensure("guest", is_temporary=True)
+    with canvas.subscribe(Form.MSGPACK, keeps=False) as watching:
+        with canvas.subscribe(Form.MSGPACK):
+            assert canvas.to_json()["subscribers"] == 2
+            clock.advance(10 * TEMPORARY_S)
+            assert registry.remove_abandoned() == []
+        clock.advance(TEMPORARY_S / 2)
+        with canvas.subscribe(Form.MSGPACK, keeps=False):
+            assert canvas.demand_fps > 0.0, "what it shows is painted all the same"
+        clock.advance(TEMPORARY_S / 2 + 0.1)
+
+        assert registry.remove_abandoned() == [canvas]
+        assert watching.mailbox.closed is not None
+        assert not watching.mailbox.closed.reconnect
+
+
 def test_lasting_canvases_never_vanish() -> None:
     clock = FakeClock()
     registry = make_registry(clock=clock)

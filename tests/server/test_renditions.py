@@ -154,7 +154,6 @@ async def test_of_the_frames_that_wait_for_a_tier_the_newest_wins(made: Renditio
     assert (await running.message())["sequence"] == 1
     assert (await newer.message())["sequence"] == 3
     assert (made.encoded, made.cancelled, made.undecodable) == (2, 1, 0)
-    assert not made.is_undecodable(frame_of(2, encoded()))
 
 
 async def test_a_frame_that_waits_for_a_thread_gives_way_to_a_newer_one(
@@ -230,7 +229,6 @@ async def test_a_broken_picture_is_told_to_all_and_counted_once(made: Renditions
 
     assert [await one.answer() for one in asked] == [None] * 3
     assert await Asked(made, frame, HALF_WEBP).answer() is None
-    assert made.is_undecodable(frame)
     assert made.counters() == {"encoded": 0, "cancelled": 0, "undecodable": 1}
     assert made.ready(frame, ORIGINAL, Form.MSGPACK) is not None
 

@@ -21,6 +21,7 @@ TABLE: dict[str, tuple[int, int | None, str, str]] = {
     "NotFoundError": (404, None, "not_found", "PsycheError"),
     "UnknownCanvasError": (404, None, "unknown_canvas", "NotFoundError"),
     "ConflictError": (409, None, "conflict", "PsycheError"),
+    "TooManyError": (429, None, "too_many", "PsycheError"),
     "ServerFullError": (503, None, "full", "PsycheError"),
     "ProtocolError": (400, 1002, "protocol", "PsycheError"),
     "MessageTooBigError": (400, 1009, "too_big", "ProtocolError"),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from fakes import until
@@ -21,6 +24,7 @@ from server.streaming.tiers import snapshots as snapshots_module
 from server.streaming.tiers.renditions import Renditions
 from server.streaming.tiers.snapshots import MAX_WAITING, Snapshots, rounded_width, snapshot_tier
 from server.streaming.tiers.sources import Source
+from server.streaming.tiers.tier import Tier
 
 
 WIDE = encoded(width=1280, height=720)
@@ -202,6 +206,23 @@ async def test_kept_pictures_are_bounded_in_number_and_bytes(
     monkeypatch.setattr(snapshots_module, "KEPT_BYTES", len(WIDE.data) // 2)
     await ask(snapshots, 656)
     assert not snapshots._kept
+
+
+async def test_with_a_kept_picture_nothing_is_kept_that_screens_got(executor: ThreadPoolExecutor) -> None:
+    snapshots = Snapshots(executor)
+    source = Source(WIDE, 1)
+    source.encoded[Tier(0.5, "webp", 80)] = (replace(WIDE, data=bytes(1_000_000)), 0.0)
+    tier = snapshot_tier(WIDE, "png", 320)
+
+    await snapshots.image(source, tier, 320, lambda *_: None)
+    gone = weakref.ref(source)
+    del source
+    # What the thread ran is let go of when it has come back from it.
+    await until(lambda: gc.collect() >= 0 and gone() is None)
+
+    ((image, made),) = snapshots._kept.values()
+    assert image is WIDE, "so that no other one takes its identity"
+    assert made.width == 320
 
 
 async def test_pictures_of_frames_that_are_not_shown_any_more_are_not_kept(

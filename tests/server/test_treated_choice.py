@@ -11,7 +11,7 @@ from images import frame_of
 
 from server.streaming.canvas import Canvas
 from server.streaming.config import CanvasConfig
-from server.streaming.delivery.choice import Choice
+from server.streaming.delivery.choice import LOOK_S, Choice
 from server.streaming.delivery.subscriber import Subscriber
 from server.streaming.frame import EncodedImage, Frame
 from server.streaming.processing import Crop, Processing, Treatment
@@ -125,8 +125,24 @@ def test_a_processing_that_comes_and_goes_has_the_tier_chosen_anew() -> None:
     assert chooser.looks == 2
     assert size_bytes != 3840
     assert encode_s > 0.0
-    choice.next(frame(SMALL), 1.03)
+    # But not with every frame: the hue of a sound that is hardly there comes and goes.
+    for number in range(10):
+        choice.next(frame(SMALL, "jpeg" if number % 2 else None), 1.03 + number / 100)
+    assert chooser.looks == 2
+    choice.next(frame(SMALL), 1.02 + LOOK_S)
     assert chooser.looks == 3
+
+
+def test_an_original_that_a_screen_does_not_take_is_never_sent_though_the_processing_comes_and_goes() -> None:
+    canvas = Canvas("left", CanvasConfig(), executor=Executor(), tiers=LADDER)
+    subscriber = Subscriber(Form.MSGPACK, LADDER)
+    subscriber.formats = frozenset({"jpeg"})
+    choice = Choice(subscriber, canvas)
+
+    for number in range(20):
+        shown = frame(SMALL, None if number % 2 else "webp")
+        tier, _, _ = choice.next(shown, 1.0 + number / 100)
+        assert (tier is ORIGINAL) <= (shown.shape.format == "jpeg")
 
 
 class Noting:

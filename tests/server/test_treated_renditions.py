@@ -21,6 +21,7 @@ from server.streaming.frame import EncodedImage, Frame
 from server.streaming.images import effects, encoders, transcoding
 from server.streaming.payload import Payload
 from server.streaming.processing import Crop, Processing, Treatment
+from server.streaming.tiers import renditions
 from server.streaming.tiers.renditions import Renditions
 from server.streaming.tiers.sizes import TierSizes
 from server.streaming.tiers.tier import ORIGINAL, Tier
@@ -136,6 +137,53 @@ async def test_a_picture_is_decoded_and_processed_once_for_all_tiers_and_single_
     assert all(args[0] != frame.image.data for args, _ in loads.calls[1:])
 
 
+async def test_screens_that_ask_one_after_the_other_share_one_processing_of_each_picture(
+    made: Renditions, processed: Watched
+) -> None:
+    tiers = (QUARTER, HALF, FULL)
+    for sequence in range(1, 6):
+        frame = treated(sequence, encoded(width=64 + sequence, height=48))
+        for tier in tiers:
+            # Each asks only once the one before has got its picture.
+            assert await Asked(made, frame, tier).answer() is not None
+        assert made._sources[-1]._picture is None, "everybody has asked"
+
+    # Of the first one nobody knew what would be asked for.
+    assert len(processed) == 3 + 4
+
+
+async def test_a_processed_picture_is_kept_for_nobody_who_does_not_come(
+    made: Renditions, processed: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (treated(number, encoded(width=64 + number)) for number in (1, 2, 3))
+    for tier in (HALF, FULL):
+        await Asked(made, first, tier).answer()
+
+    await Asked(made, second, HALF).answer()
+    kept = made._sources[-1]
+    assert kept._picture is not None
+    await Asked(made, third, HALF).answer()
+    assert kept._picture is None, "the next one is there"
+    assert made._sources[-1]._picture is None, "of the one before it only half was asked for"
+
+    monkeypatch.setattr(renditions, "_EXPECT_S", 0.0)
+    for tier in (HALF, FULL):
+        await Asked(made, third, tier).answer()
+    await Asked(made, treated(4, encoded(width=80)), HALF).answer()
+    await until(lambda: made._sources[-1]._picture is None)
+
+
+async def test_a_picture_that_is_not_processed_is_kept_for_nobody(made: Renditions, loads: Watched) -> None:
+    first, second = (frame_of(number, encoded(width=64 + number)) for number in (1, 2))
+    for tier in (HALF, FULL):
+        await Asked(made, first, tier).answer()
+
+    await Asked(made, second, HALF).answer()
+
+    assert made._sources[-1]._picture is None
+    assert [args[1] for args, _ in loads.calls] == [0.5, 1.0, 0.5], "no more is decoded than is needed"
+
+
 async def test_the_original_is_the_processed_picture_in_full_as_its_canvas_encodes(made: Renditions) -> None:
     pixels = gradient(64, 48)
     frame = treated(1, EncodedImage(saved(Image.fromarray(pixels), "png"), "png", 64, 48), format_="png")
@@ -211,7 +259,6 @@ async def test_a_broken_picture_is_not_shown_as_it_came_and_counted(made: Rendit
     assert await Asked(made, frame, ORIGINAL).answer() is None
     assert await Asked(made, frame, ORIGINAL).answer() is None
     assert made.ready(frame, ORIGINAL, Form.MSGPACK) is None
-    assert made.is_undecodable(frame)
     for format_ in ("jpeg", "png"):
         with pytest.raises(InvalidError):
             await made.image(frame, format_)

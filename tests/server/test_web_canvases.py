@@ -9,6 +9,8 @@ import aiohttp
 import pytest
 from screens import Site, image, running_site, wait_for
 
+from server.streaming.wire import CloseCode
+
 
 FIELDS = {
     "slug": str,
@@ -81,6 +83,7 @@ async def test_a_bad_slug_is_named_wherever_it_stands(still_site: Site, slug: st
         ("POST", f"/canvases/{slug}/queue/skip", {}),
         ("POST", f"/canvases/{slug}/queue/clear", {}),
         ("GET", f"/c/{slug}", {}),
+        ("GET", f"/stage/{slug}", {}),
         ("GET", f"/ws/{slug}", {}),
         ("GET", f"/test-stream/{slug}/1/1", {}),
     ]
@@ -96,6 +99,23 @@ async def test_a_bad_slug_is_told_before_the_upgrade(still_site: Site) -> None:
     assert refusal.value.status == 400
     # And whoever asks for a stream without an upgrade is told so, too.
     assert (await still_site.refused("GET", "/ws/left", status=400))["code"] == "invalid"
+
+
+async def test_who_only_watches_makes_no_canvas(still_site: Site) -> None:
+    async with still_site.screen("guest", query="watch=1") as screen:
+        assert (await screen.end())[0] == CloseCode.NO_SUCH_CANVAS
+    assert "guest" not in [canvas.slug for canvas in still_site.parts.registry]
+
+    async with (
+        still_site.screen("guest", query="watch=0"),
+        still_site.screen("guest", query="watch=1") as watching,
+    ):
+        guest = still_site.canvas("guest")
+        await wait_for(lambda: len(guest.subscribers) == 2)
+        await watching.sync()
+        assert sorted(subscriber.keeps for subscriber in guest.subscribers) == [False, True]
+        assert guest.demand_fps > 0.0
+    assert (await still_site.refused("GET", "/ws/left?watch=yes", status=400))["field"] == "watch"
 
 
 async def test_a_canvas_that_is_not_there_is_told_so(still_site: Site) -> None:

@@ -73,6 +73,11 @@ async def test_whoever_guesses_has_to_wait_and_is_told_how_long(tmp_path: Path) 
         for number in range(PER_PEER):
             error = await site.refused("POST", "/login", status=401, json={"token": f"guess {number}"})
             assert error["field"] == "token"
+        for path in ("/login", "/canvases", "/ws/left"):
+            headers = {"Authorization": "Bearer one more guess"}
+            async with site.session.get(site.url / path[1:], headers=headers) as response:
+                assert response.status == 429
+                assert 1 <= int(response.headers["Retry-After"]) <= 60
         for token in ("one more", TOKEN):
             async with site.session.post(site.url / "login", json={"token": token}) as response:
                 assert response.status == 429

@@ -137,9 +137,10 @@ async def test_a_bad_slug_of_a_page_names_the_field(still_site: Site) -> None:
         assert (await still_site.refused("GET", f"/{page}/No%20Slug", status=400))["field"] == "slug"
 
 
-async def test_a_person_is_told_of_a_bad_slug_by_the_page(still_site: Site) -> None:
+@pytest.mark.parametrize("page", ["c", "stage"])
+async def test_a_person_is_told_of_a_bad_slug_by_the_page(still_site: Site, page: str) -> None:
     accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-    async with still_site.session.get(still_site.at("/c/No%20Slug"), headers=accept) as response:
+    async with still_site.session.get(still_site.at(f"/{page}/No%20Slug"), headers=accept) as response:
         assert response.status == 400
         assert response.content_type == "text/html"
         assert "default-src 'none'" in response.headers["Content-Security-Policy"]
@@ -244,6 +245,22 @@ async def test_the_state_can_leave_the_screens_out_and_tell_of_one_canvas(site: 
     assert listed.keys() == both.keys()
 
 
+async def test_the_state_can_tell_of_one_screen(still_site: Site) -> None:
+    with contextlib.ExitStack() as screens:
+        subscribers = [
+            screens.enter_context(still_site.canvas("left").subscribe(Form.MSGPACK))
+            for _ in range(2 * AGED_SCREENS)
+        ]
+        for subscriber in (subscribers[1], subscribers[-1]):
+            path = f"/state?canvas=left&subscriber={subscriber.number}"
+            left = (await still_site.call("GET", path))["canvases"]["left"]
+            assert [row["number"] for row in left["subscribers"]] == [subscriber.number]
+            assert "stages" in left["subscribers"][0], "it is told in full, whoever is sampled"
+            assert left["subscribers_connected"] == 2 * AGED_SCREENS
+
+    assert (await still_site.call("GET", path))["canvases"]["left"]["subscribers"] == []
+
+
 async def test_how_screens_fare_is_told_of_some_where_they_are_very_many(still_site: Site) -> None:
     looked_at: list[int] = []
     with contextlib.ExitStack() as screens:
@@ -271,6 +288,11 @@ async def test_how_screens_fare_is_told_of_some_where_they_are_very_many(still_s
         ("subscribers=2", 400, "subscribers"),
         ("subscribers=", 400, "subscribers"),
         ("subscribers=false", 400, "subscribers"),
+        ("subscriber=", 400, "subscriber"),
+        ("subscriber=-1", 400, "subscriber"),
+        ("subscriber=1.5", 400, "subscriber"),
+        ("subscriber=%D9%A1", 400, "subscriber"),
+        ("subscriber=" + "1" * 5000, 400, "subscriber"),
         ("canvas=No%20Slug", 400, "canvas"),
         ("canvas=", 400, "canvas"),
         ("canvas=not-there", 404, "canvas"),

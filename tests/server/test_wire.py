@@ -169,6 +169,21 @@ def test_a_pong_is_text_in_every_form() -> None:
 
 
 @pytest.mark.parametrize("form", [Form.MSGPACK, Form.JSON])
+def test_a_status_is_written_once_for_all_screens_of_a_canvas(form: Form) -> None:
+    statuses = [{"type": "status", "state": f"painting {number}"} for number in range(3)]
+    written = [control_bytes(status, form) for status in statuses]
+
+    assert all(control_bytes(status, form) is data for status, data in zip(statuses, written, strict=True))
+    assert control_bytes(dict(statuses[0]), form) == written[0]
+    # An identity that is free again may be another status's.
+    for number in range(500):
+        status = {"type": "status", "state": f"resting {number}"}
+        data = control_bytes(status, form)
+        del status
+        assert f"resting {number}".encode() in data
+
+
+@pytest.mark.parametrize("form", [Form.MSGPACK, Form.JSON])
 def test_control_messages_are_written_in_the_form_of_the_connection(form: Form) -> None:
     message = {"type": "bye", "reason": "deleted", "reconnect": False}
 

@@ -74,6 +74,11 @@ export class Card {
         this.#thumbnail.send(message);
     }
 
+    /** Come anew: this page may do more now than when its connection was made, or less. */
+    reconnect() {
+        this.#thumbnail.reconnect();
+    }
+
     /** @param {boolean} isVisible Whether the page is. */
     setVisible(isVisible) {
         this.#thumbnail.setVisible(isVisible);
@@ -100,8 +105,8 @@ export class Card {
         setText(size, `${canvas.width} × ${canvas.height}`);
         texts.bind(pause, canvas.paused ? 'canvases.resume' : 'canvases.pause');
         texts.bind(blank, canvas.blank ? 'canvases.show' : 'canvases.blank');
-        pause.setAttribute('aria-pressed', String(canvas.paused === true));
-        blank.setAttribute('aria-pressed', String(canvas.blank === true));
+        pause.classList.toggle('is-on', canvas.paused === true);
+        blank.classList.toggle('is-on', canvas.blank === true);
         this.#showFigures(figures);
         this.#showJob(figures);
         this.#queue.show(figures.queue);

@@ -2,39 +2,44 @@
 
 import { element } from '../dom.js';
 import { isSlug } from '../../page/options.js';
+import { tell } from '../problems.js';
 import { makeDialog } from './dialog.js';
 import { Field, newId } from './field.js';
 import { SETTINGS } from './settings.js';
 
 /** @typedef {import('./settings.js').Value} Value */
 
-const SIZE_AND_RATE = SETTINGS.picture.filter(({ name }) => ['width', 'height', 'fps'].includes(name));
+// What is left empty is as the server has it.
+const SIZE_AND_RATE = SETTINGS.picture
+    .filter(({ name }) => ['width', 'height', 'fps'].includes(name))
+    .map((setting) => ({ ...setting, isOptional: true }));
 
 /**
  * @param {object} services
  * @param {import('../api.js').Api} services.api
  * @param {import('../texts.js').Texts} services.texts
- * @param {(message: string, kind?: any) => void} services.notify
  */
-export function openCreateDialog({ api, texts, notify }) {
+export function openCreateDialog({ api, texts }) {
     const dialog = makeDialog(texts, 'canvas-create', 'canvases.new');
     const slug = makeSlug(texts);
-    /** @type {Record<string, Value>} */
+    /** @type {Record<string, Value | undefined>} */
     const body = {};
     const fields = SIZE_AND_RATE.map((setting) => {
-        body[setting.name] = setting.usual ?? null;
         const field = new Field(setting, texts, (value) => {
-            body[setting.name] = value;
+            body[setting.name] = value ?? undefined;
         });
-        field.show(setting.usual ?? null);
         return field;
     });
+    const hint = element('p', { className: 'field-note' });
+    texts.bind(hint, 'canvases.create-hint');
+    const failure = element('p', { className: 'form-error', role: 'alert' });
     const submit = element('button', { className: 'button button-primary', type: 'submit' });
     texts.bind(submit, 'canvases.create');
     const form = element(
         'form',
         { className: 'canvas-create-form', noValidate: true },
-        slug.root, ...fields.map((field) => field.root), element('div', { className: 'dialog-actions' }, submit),
+        slug.root, ...fields.map((field) => field.root), hint, failure,
+        element('div', { className: 'dialog-actions' }, submit),
     );
     form.addEventListener('submit', (event) => {
         event.preventDefault();
@@ -46,16 +51,18 @@ export function openCreateDialog({ api, texts, notify }) {
             return;
         }
         submit.disabled = true;
+        failure.textContent = '';
         try {
             await api.post('/canvases', { slug: slug.input.value.trim(), ...body });
             dialog.close();
         } catch (error) {
-            const { field: name, message } = /** @type {import('../api.js').ApiError} */ (error);
+            const { field: name } = /** @type {import('../api.js').ApiError} */ (error);
+            const message = tell(error, texts);
             const field = fields.find((each) => each.name === name);
             if (name === 'slug') {
                 slug.complain(message);
             } else if (field === undefined) {
-                notify(message, 'danger');
+                failure.textContent = message;
             } else {
                 field.complain(message);
             }

@@ -17,6 +17,7 @@ export class CropFrame {
     #view;
     #mark;
     #thumbnail;
+    #closing = new AbortController();
     /** Where the picture lies in the view, CSS pixels. */
     #box = { x: 0, y: 0, width: 1, height: 1 };
     /** @type {{ x: number, y: number } | null} */
@@ -36,10 +37,14 @@ export class CropFrame {
         const hint = element('p', { className: 'field-note' });
         texts.bind(hint, 'canvases.crop-hint');
         this.root = element('div', { className: 'crop-frame' }, this.#view, hint);
-        this.#thumbnail = new Thumbnail(this.#view, slug, { screens, maxFps: PREVIEW_FPS, isVisible: true }, {
+        const services = { screens, maxFps: PREVIEW_FPS, isVisible: !document.hidden };
+        this.#thumbnail = new Thumbnail(this.#view, slug, services, {
             onBox: ({ x, y, width, height }, ratio) => {
                 this.#box = { x: x / ratio, y: y / ratio, width: width / ratio, height: height / ratio };
             },
+        });
+        document.addEventListener('visibilitychange', () => this.#thumbnail.setVisible(!document.hidden), {
+            signal: this.#closing.signal,
         });
         this.#view.addEventListener('pointerdown', (event) => this.#begin(event));
         this.#view.addEventListener('pointermove', (event) => this.#drag(event));
@@ -53,6 +58,7 @@ export class CropFrame {
     }
 
     close() {
+        this.#closing.abort();
         this.#thumbnail.close();
     }
 

@@ -37,7 +37,7 @@ export class Field {
         this.#texts = texts;
         this.#onChange = onChange;
         const id = newId('field');
-        this.#error = element('p', { className: 'field-error', id: `${id}-error`, hidden: true });
+        this.#error = element('p', { className: 'field-error', id: `${id}-error`, role: 'alert', hidden: true });
         this.#input = setting.kind === 'choice' ? this.#makeChoice(id, label) : this.#makeInput(id);
         const name = element('label', { htmlFor: id });
         texts.bind(name, label);

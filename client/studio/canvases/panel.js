@@ -4,6 +4,7 @@ import { element } from '../dom.js';
 import { Format } from '../format.js';
 import { Batch } from '../frames.js';
 import { KeyedList } from '../keyed.js';
+import { tell } from '../problems.js';
 import { Card } from './card.js';
 import { openCreateDialog } from './create.js';
 import { confirmed } from './dialog.js';
@@ -52,6 +53,8 @@ export class CanvasesPanel {
         for (const news of ['canvases', 'jobs', 'traffic', 'selection']) {
             store.addEventListener(news, this.#batch.request, { signal });
         }
+        // Whoever logs in or out is somebody else to the server, from the next connection on.
+        store.addEventListener('authorised', () => this.#cards.forEach((card) => card.reconnect()), { signal });
         texts.addEventListener('language', () => {
             this.#format = new Format(texts.language);
             this.#batch.request();
@@ -143,7 +146,9 @@ export class CanvasesPanel {
         const path = (/** @type {StudioCanvas} */ { slug }) => `/canvases/${slug}`;
         return {
             select: (slug, isSelected) => store.select(slug, isSelected),
-            change: (canvas, patch) => this.#try(() => api.patch(path(canvas), patch)),
+            change: (canvas, patch) => this.#try(async () => {
+                store.setCanvas((await api.patch(path(canvas), patch)).canvas);
+            }),
             skip: (canvas) => this.#try(() => api.post(`${path(canvas)}/queue/skip`)),
             clear: (canvas, count) => void this.#clear(canvas, count),
             cancel: (job) => this.#try(() => api.delete(`/jobs/${job.id}`)),
@@ -192,7 +197,8 @@ export class CanvasesPanel {
      * @param {() => Promise<unknown>} act
      */
     #try(act) {
-        act().catch((/** @type {Error} */ error) => this.#services.notify(error.message, 'danger'));
+        const { notify, texts } = this.#services;
+        act().catch((/** @type {unknown} */ error) => notify(tell(error, texts), 'danger'));
     }
 }
 

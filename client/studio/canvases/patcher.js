@@ -18,6 +18,8 @@ export class Patcher {
     #send;
     #timers;
     #handlers;
+    /** The groups that are reset before the rest of them is set. @type {Patch} */
+    #resets = {};
     /** @type {Patch | null} */
     #pending = null;
     /** @type {any} */
@@ -42,7 +44,16 @@ export class Patcher {
 
     /** @param {Patch} patch */
     change(patch) {
-        this.#pending = merged(this.#pending ?? {}, patch);
+        const pending = this.#pending ?? {};
+        for (const name of GROUPS.filter((group) => group in patch)) {
+            if (patch[name] === null) {
+                delete this.#resets[name];
+            } else if (pending[name] === null) {
+                // What was reset and is then set in part keeps nothing of before: that takes two requests.
+                this.#resets[name] = null;
+            }
+        }
+        this.#pending = merged(pending, patch);
         this.#timer ??= this.#timers.setTimer(() => {
             this.#timer = null;
             void this.#flush();
@@ -57,12 +68,11 @@ export class Patcher {
     }
 
     async #flush() {
-        const patch = this.#pending;
-        if (patch === null || this.#isSending) {
+        if (this.#pending === null || this.#isSending) {
             // What is on its way comes back here.
             return;
         }
-        this.#pending = null;
+        const patch = this.#next(this.#pending);
         this.#isSending = true;
         try {
             await this.#send(patch);
@@ -76,6 +86,21 @@ export class Patcher {
         } else if (this.#timer === null) {
             void this.#flush();
         }
+    }
+
+    /**
+     * Take out what is to be sent next.
+     *
+     * @param {Patch} pending
+     */
+    #next(pending) {
+        if (Object.keys(this.#resets).length === 0) {
+            this.#pending = null;
+            return pending;
+        }
+        const resets = this.#resets;
+        this.#resets = {};
+        return resets;
     }
 }
 

@@ -48,6 +48,16 @@ export class QueueList {
 }
 
 /**
+ * What a job without words is called.
+ *
+ * @param {import('../texts.js').Texts} texts
+ * @param {JobRecord} job
+ */
+function kindOf(texts, { kind }) {
+    return texts.t(`canvases.kind.${kind}`);
+}
+
+/**
  * @param {import('../texts.js').Texts} texts
  * @param {JobRecord} first
  * @param {(job: JobRecord) => void} onCancel
@@ -64,11 +74,11 @@ function makeRow(texts, first, onCancel) {
         root,
         update: (/** @type {JobRecord} */ newer) => {
             job = newer;
-            setText(words, job.prompt || job.message || job.kind);
+            setText(words, job.prompt || job.message || kindOf(texts, job));
             setText(who, job.author ?? '');
             texts.bind(cancel, 'canvases.cancel-of', {
                 attribute: 'aria-label',
-                values: { name: (job.prompt || job.kind).slice(0, 60) },
+                values: { name: (job.prompt || kindOf(texts, job)).slice(0, 60) },
             });
         },
     };

@@ -4,6 +4,7 @@
  */
 
 import { element } from '../dom.js';
+import { tell } from '../problems.js';
 import { CropFrame } from './crop-frame.js';
 import { makeDialog } from './dialog.js';
 import { Field } from './field.js';
@@ -37,6 +38,7 @@ export class SettingsDialog {
     /** @type {Field[]} */
     #fields = [];
     #status;
+    #failure = element('p', { className: 'form-error', role: 'alert' });
     #isRefused = false;
     #closing = new AbortController();
 
@@ -52,6 +54,7 @@ export class SettingsDialog {
         const { texts, api, store, screens, timers } = services;
         const send = async (/** @type {Record<string, any>} */ patch) => {
             this.#told = (await api.patch(`/canvases/${this.#slug}`, patch)).canvas;
+            store.setCanvas(this.#told);
         };
         this.#patcher = new Patcher(send, timers, {
             onSettled: () => this.#settle(),
@@ -62,7 +65,7 @@ export class SettingsDialog {
         this.#frame = new CropFrame(this.#slug, { texts, screens }, (crop) => this.#change({ processing: { crop } }));
         const form = element('div', { className: 'settings-groups' }, ...GROUPS.map((name) => this.#group(name)));
         const bar = element('div', { className: 'settings-bar' }, this.#resetAll(), this.#status);
-        const side = element('div', { className: 'settings-side' }, this.#frame.root, bar);
+        const side = element('div', { className: 'settings-side' }, this.#frame.root, bar, this.#failure);
         dialog.append(element('div', { className: 'settings-body' }, side, form));
         dialog.addEventListener('close', () => this.#close());
         // What was typed and left: what the server has is shown again.
@@ -102,6 +105,7 @@ export class SettingsDialog {
     /** @param {Record<string, any>} patch */
     #change(patch) {
         this.#services.texts.bind(this.#status, 'canvases.saving');
+        this.#failure.textContent = '';
         this.#canvas = /** @type {StudioCanvas} */ (merged(this.#canvas, patch));
         this.#patcher.change(patch);
         this.#show();
@@ -119,11 +123,17 @@ export class SettingsDialog {
      * @param {import('../api.js').ApiError} error
      * @param {Record<string, any>} patch
      */
-    #fail({ field: name, message }, patch) {
+    #fail(error, patch) {
+        const { texts, notify } = this.#services;
+        const { field: name = null } = error;
+        const message = tell(error, texts);
         const field = this.#fields.find((each) => name !== null && isOf(name, each.name));
         this.#isRefused = true;
-        if (field === undefined) {
-            this.#services.notify(`${name ?? Object.keys(patch).join(', ')}: ${message}`, 'danger');
+        if (this.#closing.signal.aborted) {
+            notify(`${this.#slug}: ${message}`, 'danger');
+        } else if (field === undefined) {
+            // Toasts lie behind a dialog.
+            this.#failure.textContent = `${name ?? Object.keys(patch).join(', ')}: ${message}`;
         } else {
             field.complain(message);
         }

@@ -41,9 +41,10 @@ const percent = (/** @type {string} */ name, /** @type {number} */ min, /** @typ
 /** @type {Record<'picture' | 'transition' | 'crop' | 'colours' | 'pixels', Setting[]>} */
 export const SETTINGS = {
     picture: [
-        { name: 'width', kind: 'integer', min: 64, max: 4096, step: 8, usual: 512 },
-        { name: 'height', kind: 'integer', min: 64, max: 4096, step: 8, usual: 512 },
-        { name: 'fps', kind: 'number', min: 0.1, max: 60, step: 0.1, usual: 4 },
+        // What is usual of these three is a setting of the server, and no page knows it.
+        { name: 'width', kind: 'integer', min: 64, max: 4096, step: 8 },
+        { name: 'height', kind: 'integer', min: 64, max: 4096, step: 8 },
+        { name: 'fps', kind: 'number', min: 0.1, max: 60, step: 0.1 },
         { name: 'format', kind: 'choice', choices: ['jpeg', 'webp', 'png'], usual: 'jpeg' },
         { name: 'quality', kind: 'slider', min: 1, max: 100, step: 1, usual: 90 },
         { name: 'present_delay_ms', kind: 'integer', min: 0, max: 5000, step: 1, isOptional: true, usual: null },

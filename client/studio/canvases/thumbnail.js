@@ -36,7 +36,8 @@ export class Thumbnail {
         const canvas = element('canvas', { className: 'thumbnail-picture', role: 'img', 'aria-label': slug });
         canvas.dataset.slug = slug;
         root.append(canvas);
-        const url = socketUrl(`/ws/${slug}`, location.href);
+        // Only to watch: a page that is left open keeps no canvas alive.
+        const url = socketUrl(`/ws/${slug}?watch=1`, location.href);
         this.#screen = screens.create(
             canvas,
             { slug, url, maxFps, isVisible: false, fit: 'contain', background: null, isSmooth: true },
@@ -82,6 +83,14 @@ export class Thumbnail {
     follow(epoch) {
         if (this.#isEnded && epoch !== this.#epoch) {
             this.#isEnded = false;
+            this.#screen.open();
+        }
+    }
+
+    /** Come anew: what this page may do is judged where the connection is made. */
+    reconnect() {
+        if (!this.#isEnded) {
+            this.#takesAudio = false;
             this.#screen.open();
         }
     }

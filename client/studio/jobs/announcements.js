@@ -1,6 +1,6 @@
 /**
  * What a listener is told of the jobs: that pictures are ready, that one failed, and quarters of the way. Not every
- * step, and nothing of what was there when the page was opened. Pure.
+ * step, and nothing of what was there when the page was opened or is looked up later. Pure.
  */
 
 import { isEnded } from './book.js';
@@ -22,6 +22,8 @@ const MOST_FOLLOWED = 2;
 export class Announcements {
     /** @type {Map<string, { quarter: number, isEnded: boolean }>} */
     #known = new Map();
+    /** When the newest job was made that was ever seen: what is older and comes ended was looked up. */
+    #newestMs = -Infinity;
     #isFirst = true;
 
     /**
@@ -41,12 +43,16 @@ export class Announcements {
             const quarter = quarterOf(job);
             const hasEnded = isEnded(job);
             known.set(job.id, { quarter, isEnded: hasEnded });
-            if (this.#isFirst || before?.isEnded || job.kind === 'live') {
+            const isLookedUp = before === undefined && hasEnded && job.created_ms < this.#newestMs;
+            if (this.#isFirst || before?.isEnded || isLookedUp) {
                 continue;
             }
             const prompt = job.prompt.slice(0, WORDS_CHARS);
             if (job.state === 'failed') {
                 told.push({ key: 'announce.failed', values: { prompt, error: job.error ?? '' } });
+            } else if (job.kind === 'live') {
+                // Its pictures are seen as they come, and it is never ready.
+                continue;
             } else if (job.state === 'succeeded') {
                 ready += job.images.length;
             } else if (running <= MOST_FOLLOWED && quarter > (before?.quarter ?? 0)) {
@@ -55,6 +61,7 @@ export class Announcements {
             }
         }
         this.#known = known;
+        this.#newestMs = jobs.reduce((newestMs, job) => Math.max(newestMs, job.created_ms), this.#newestMs);
         this.#isFirst = false;
         return ready > 0 ? [{ key: 'announce.ready', values: { count: ready } }, ...told] : told;
     }

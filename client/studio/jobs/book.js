@@ -41,6 +41,12 @@
  * @property {string | null} reason
  */
 
+/**
+ * @typedef {object} Listed What the server lists.
+ * @property {JobRecord[]} newest As many as were asked for, newest first.
+ * @property {JobRecord[]} going All that run or wait, however old they are.
+ */
+
 /** @type {Record<JobState, number>} */
 const RANKS = { queued: 0, running: 1, succeeded: 2, failed: 2, cancelled: 2 };
 
@@ -121,16 +127,18 @@ export class JobBook {
      * Take the list that was asked for: what it does not name any more is gone.
      *
      * @param {Set<string>} told What `beginList` gave.
-     * @param {JobRecord[]} listed Newest first.
-     * @param {number} asked For how many it was asked.
+     * @param {Listed} list
+     * @param {number} asked For how many of the newest it was asked.
      */
-    endList(told, listed, asked) {
+    endList(told, { newest: page, going }, asked) {
         this.dropList(told);
+        const listed = [...page, ...going];
         const names = new Set(listed.map((job) => job.id));
-        // What is older than the list's end was not asked for, unless the list is whole.
-        const oldestMs = listed.length < asked ? -Infinity : Math.min(...listed.map((job) => job.created_ms));
+        // What ended and is older than the page's end was not asked for, unless the page is whole.
+        const oldestMs = page.length < asked ? -Infinity : Math.min(...page.map((job) => job.created_ms));
         for (const [id, job] of this.jobs) {
-            if (!names.has(id) && !told.has(id) && job.created_ms >= oldestMs) {
+            const wasAskedFor = job.created_ms >= oldestMs || !isEnded(job);
+            if (wasAskedFor && !names.has(id) && !told.has(id)) {
                 this.jobs.delete(id);
             }
         }

@@ -1,9 +1,9 @@
 /** The jobs on the page: those that wait or run, each with its bar, and those that ended without a result. */
 
 import { element, find, setText } from '../dom.js';
-import { Format } from '../format.js';
 import { Batch } from '../frames.js';
 import { KeyedList } from '../keyed.js';
+import { tell } from '../problems.js';
 import { Announcements } from './announcements.js';
 import { isEnded } from './book.js';
 import { Previews } from './previews.js';
@@ -27,27 +27,29 @@ const MOST_ENDED = 40;
 const TICK_MS = 1000;
 // News that come together are told together.
 const ANNOUNCE_MS = 1500;
+// One that hangs must not take the place of the others for ever.
+const PATIENCE_MS = 10_000;
 
 export class JobsPanel {
     #services;
-    #format;
     #batch;
     #running;
     #ended;
     #announcements = new Announcements();
     #isAnnouncing = false;
+    #isFollowing = false;
     #isTicking = false;
 
     /** @param {JobsServices} services */
     constructor(services) {
         this.#services = services;
         const { store, texts, environment } = services;
-        this.#format = new Format(texts.language);
-        const previews = new Previews(loadBlob, environment);
+        const previews = new Previews((url) => loadBlob(url, environment), environment);
+        previews.setShown(!document.hidden);
+        document.addEventListener('visibilitychange', () => previews.setShown(!document.hidden));
         const watchSight = sightOf(previews);
         const row = {
             store, texts, previews, watchSight,
-            format: () => this.#format,
             cancel: (/** @type {JobRecord} */ job) => this.#cancel(job),
         };
         const keyOf = (/** @type {JobRecord} */ job) => job.id;
@@ -58,10 +60,7 @@ export class JobsPanel {
             this.#batch.request();
             this.#announceSoon();
         });
-        texts.addEventListener('language', () => {
-            this.#format = new Format(texts.language);
-            this.#batch.request();
-        });
+        texts.addEventListener('language', this.#batch.request);
     }
 
     #show() {
@@ -90,13 +89,21 @@ export class JobsPanel {
     }
 
     #announceSoon() {
+        const { store, texts, environment, notify } = this.#services;
+        if (!this.#isFollowing) {
+            // What is there when the jobs are listed for the first time is no news; what comes from then on is.
+            if (store.isListed) {
+                this.#announcements.news(store.newestJobs());
+                this.#isFollowing = true;
+            }
+            return;
+        }
         if (this.#isAnnouncing) {
             return;
         }
         this.#isAnnouncing = true;
-        this.#services.environment.setTimer(() => {
+        environment.setTimer(() => {
             this.#isAnnouncing = false;
-            const { store, texts, notify } = this.#services;
             const news = this.#announcements.news(store.newestJobs());
             const failures = news.filter(({ key }) => key === 'announce.failed');
             failures.forEach(({ key, values }) => notify(texts.t(key, values), 'danger'));
@@ -114,8 +121,7 @@ export class JobsPanel {
             const answer = await api.delete(`/jobs/${job.id}`);
             store.setJob(answer.job);
         } catch (error) {
-            const message = error instanceof Error ? error.message : String(error);
-            notify(texts.t('page.failed', { message }), 'danger');
+            notify(texts.t('page.failed', { message: tell(error, texts) }), 'danger');
         }
     }
 
@@ -172,10 +178,19 @@ function isWithoutResult(job) {
     return isEnded(job) && (job.state !== 'succeeded' || job.images.length === 0);
 }
 
-/** @param {string} url */
-async function loadBlob(url) {
-    const response = await fetch(url, { cache: 'no-store' });
-    return response.ok ? response.blob() : null;
+/**
+ * @param {string} url
+ * @param {import('../../stream/environment.js').Environment} environment
+ */
+async function loadBlob(url, environment) {
+    const aborting = new AbortController();
+    const timer = environment.setTimer(() => aborting.abort(), PATIENCE_MS);
+    try {
+        const response = await fetch(url, { cache: 'no-store', signal: aborting.signal });
+        return response.ok ? await response.blob() : null;
+    } finally {
+        environment.clearTimer(timer);
+    }
 }
 
 /**

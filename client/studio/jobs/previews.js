@@ -32,6 +32,7 @@ export class Previews {
     #entries = new Map();
     /** @type {Set<string>} */
     #visible = new Set();
+    #isShown = true;
     #loading = 0;
     /** @type {any} */
     #timer = null;
@@ -78,6 +79,12 @@ export class Previews {
         }
     }
 
+    /** @param {boolean} isShown Whether the page is: nobody sees anything of a hidden one. */
+    setShown(isShown) {
+        this.#isShown = isShown;
+        this.#pump();
+    }
+
     /** @param {string} id */
     forget(id) {
         this.#entries.delete(id);
@@ -95,6 +102,9 @@ export class Previews {
 
     #pump() {
         this.#environment.clearTimer(this.#timer);
+        if (!this.#isShown) {
+            return;
+        }
         const nowMs = this.#environment.nowMs();
         const waiting = [...this.#visible]
             .flatMap((id) => this.#wanting(id))

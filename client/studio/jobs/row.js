@@ -1,6 +1,7 @@
 /** One job on the page, while it waits or runs: its bar, its preview, and the button that ends it. */
 
 import { element, setText } from '../dom.js';
+import { clock } from '../format.js';
 import { progressOf } from './progress.js';
 
 /** @typedef {import('./book.js').JobRecord} JobRecord */
@@ -9,7 +10,6 @@ import { progressOf } from './progress.js';
  * @typedef {object} RowServices
  * @property {import('../store.js').Store} store
  * @property {import('../texts.js').Texts} texts
- * @property {() => import('../format.js').Format} format Of the language of now.
  * @property {import('./previews.js').Previews} previews
  * @property {(row: HTMLElement, id: string) => () => void} watchSight Tells `previews` whether a row is in sight.
  * @property {(job: JobRecord) => Promise<void>} cancel
@@ -27,6 +27,7 @@ export class JobRow {
     #previewUrl = '';
     /** The second of which the times are shown. */
     #second = NaN;
+    #isEnding = false;
     #preview = element('img', { className: 'job-preview', alt: '', hidden: true });
     #bar = element('div', { className: 'bar', role: 'progressbar', 'aria-valuemin': 0 }, element('span'));
     #prompt = element('p', { className: 'job-prompt' });
@@ -107,14 +108,13 @@ export class JobRow {
     /** @param {import('./progress.js').Progress} progress */
     #showTime({ elapsedMs, remainingMs }) {
         const { texts } = this.#services;
-        const format = this.#services.format();
         if (elapsedMs === null) {
             texts.unbind(this.#time);
             setText(this.#time, '');
         } else if (remainingMs === null) {
-            texts.bind(this.#time, 'progress.elapsed', { values: { elapsed: format.clock(elapsedMs) } });
+            texts.bind(this.#time, 'progress.elapsed', { values: { elapsed: clock(elapsedMs) } });
         } else {
-            const values = { elapsed: format.clock(elapsedMs), remaining: format.clock(remainingMs) };
+            const values = { elapsed: clock(elapsedMs), remaining: clock(remainingMs) };
             texts.bind(this.#time, 'progress.remaining', { values });
         }
     }
@@ -156,11 +156,17 @@ export class JobRow {
     }
 
     async #end() {
-        this.#cancel.disabled = true;
+        if (this.#isEnding) {
+            return;
+        }
+        this.#isEnding = true;
+        // Not `disabled`: the focus stays where it is.
+        this.#cancel.setAttribute('aria-disabled', 'true');
         try {
             await this.#services.cancel(this.#job);
         } finally {
-            this.#cancel.disabled = false;
+            this.#isEnding = false;
+            this.#cancel.removeAttribute('aria-disabled');
         }
     }
 }

@@ -3,6 +3,7 @@
 import { ApiError, newKey } from '../api.js';
 import { find } from '../dom.js';
 import { Batch } from '../frames.js';
+import { tell } from '../problems.js';
 import { Choices } from './choices.js';
 import { Form } from './form.js';
 import { limitsOf } from './limits.js';
@@ -88,8 +89,8 @@ export class PromptPanel {
                 'ok',
             );
         } catch (error) {
-            const { field, message } = error instanceof ApiError ? error : { field: null, message: String(error) };
-            this.#form.showProblem(field, message);
+            const field = error instanceof ApiError ? error.field : null;
+            this.#form.showProblem(field, tell(error, this.#texts));
         } finally {
             this.#showSend();
         }
@@ -134,6 +135,13 @@ export class PromptPanel {
         this.#store.addEventListener('offers', () => {
             this.#choices.show();
             this.#showLimits();
+        });
+        addEventListener('pagehide', () => {
+            // Only what was typed here just now: another tab may have a newer draft.
+            if (this.#keepTimer !== null) {
+                this.#environment.clearTimer(this.#keepTimer);
+                this.#keep();
+            }
         });
         const limits = new Batch(() => this.#showLimits(), this.#environment.requestFrame);
         this.#store.addEventListener('selection', limits.request);
@@ -211,7 +219,7 @@ export class PromptPanel {
     #showModel(model) {
         const { offersProblem } = this.#store;
         if (offersProblem !== null) {
-            this.#form.note('model', 'offers.waiting', { problem: offersProblem });
+            this.#form.note('model', 'offers.waiting', { problem: tell(offersProblem, this.#texts) });
         } else if (model?.state === 'failed') {
             this.#form.note('model', 'model.failed', { error: model.error });
         } else if (model?.state === 'loading') {
@@ -233,9 +241,12 @@ export class PromptPanel {
 
     #keepSoon() {
         this.#environment.clearTimer(this.#keepTimer);
-        this.#keepTimer = this.#environment.setTimer(() => {
-            this.#memory.set('draft', JSON.stringify(this.#form.values));
-        }, KEEP_MS);
+        this.#keepTimer = this.#environment.setTimer(() => this.#keep(), KEEP_MS);
+    }
+
+    #keep() {
+        this.#keepTimer = null;
+        this.#memory.set('draft', JSON.stringify(this.#form.values));
     }
 }
 

@@ -1,6 +1,7 @@
 /** The images that a prompt is painted from: chosen, shown, and put on the server before they are needed. */
 
 import { find } from '../dom.js';
+import { tell } from '../problems.js';
 
 /**
  * @typedef {object} Picture
@@ -103,7 +104,7 @@ export class Pictures {
             if (isStill()) {
                 this.#texts.unbind(chosen.state);
                 chosen.state.textContent = '';
-                this.#onProblem(field, error instanceof Error ? error.message : String(error));
+                this.#onProblem(field, tell(error, this.#texts));
             }
         } finally {
             if (isStill()) {

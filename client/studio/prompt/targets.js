@@ -11,8 +11,12 @@ export class Targets {
     #texts;
     #memory;
     #list;
-    /** Whether the choice of the last visit was taken up: only where there is something to choose from. */
-    #isRestored = false;
+    /**
+     * The choice that is remembered or was taken up from the last visit; null until there is something to choose from.
+     *
+     * @type {ReadonlySet<string> | null}
+     */
+    #chosen = null;
 
     /**
      * @param {import('../store.js').Store} store
@@ -47,18 +51,21 @@ export class Targets {
 
     #restore() {
         const { canvases } = this.#store;
-        if (this.#isRestored || canvases.length === 0) {
+        if (this.#chosen !== null || canvases.length === 0) {
             return;
         }
-        this.#isRestored = true;
         const kept = this.#memory.get('targets');
         const first = canvases.find((canvas) => canvas.temporary !== true);
         this.#store.selectOnly(kept === null ? [first?.slug ?? ''] : kept.split(','));
+        this.#chosen = this.#store.chosen;
     }
 
+    /** A canvas that is away for a moment, as while the server starts, stays chosen. */
     #keep() {
-        if (this.#isRestored) {
-            this.#memory.set('targets', [...this.#store.selection].join(','));
+        const { chosen } = this.#store;
+        if (this.#chosen !== null && chosen !== this.#chosen) {
+            this.#chosen = chosen;
+            this.#memory.set('targets', [...chosen].join(','));
         }
     }
 

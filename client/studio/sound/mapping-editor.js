@@ -7,6 +7,7 @@ import { Field, newId } from '../canvases/field.js';
 import { Patcher } from '../canvases/patcher.js';
 import { element } from '../dom.js';
 import { KeyedList } from '../keyed.js';
+import { tell } from '../problems.js';
 import { Mappings, placeOf, settingsOf } from './mapping.js';
 
 /** @typedef {import('./mapping.js').Row} Row */
@@ -82,6 +83,7 @@ export class MappingEditor {
         this.#told = store.canvases.find((canvas) => canvas.slug === slug) ?? null;
         const send = async (/** @type {Record<string, any>} */ patch) => {
             const { canvas } = await api.patch(`/canvases/${slug}`, patch);
+            store.setCanvas(canvas);
             if (slug === this.#slug) {
                 this.#told = canvas;
             }
@@ -125,8 +127,9 @@ export class MappingEditor {
      * @param {string} slug
      * @param {import('../api.js').ApiError} error
      */
-    #fail(slug, { field, message }) {
-        const place = placeOf(field);
+    #fail(slug, error) {
+        const message = tell(error, this.#services.texts);
+        const place = placeOf(error.field);
         const row = place === null ? undefined : this.#mappings.rows[place.index];
         const fields = this.#fields.get(row?.key ?? '') ?? [];
         const wrong = fields.find(({ name }) => name === place?.name);

@@ -2,7 +2,8 @@
 
 import { newId } from '../canvases/field.js';
 import { element } from '../dom.js';
-import { Listener } from '../../sound/listener.js';
+import { Listener, isOver } from '../../sound/listener.js';
+import { clock } from '../format.js';
 
 /** @typedef {import('../../sound/environment.js').SoundEnvironment} SoundEnvironment */
 
@@ -57,17 +58,18 @@ export class SoundSource {
     #listen() {
         const { microphone, file, device, start, input, play, place, loop, heard } = this.#parts;
         for (const radio of [microphone, file]) {
-            radio.addEventListener('change', () => this.#stop());
+            // The file that was chosen is still in its field, and is not told again.
+            radio.addEventListener('change', () => this.#open(file.checked ? input.files?.[0] ?? null : null));
         }
         start.addEventListener('click', () => {
-            if (this.#listener.state.state === 'off') {
+            if (isOver(this.#listener.state)) {
                 void this.#listener.listen(device.value || null).then(() => this.#listDevices());
             } else {
                 this.#stop();
             }
         });
         device.addEventListener('change', () => {
-            if (this.#listener.state.state !== 'off') {
+            if (!isOver(this.#listener.state)) {
                 void this.#listener.listen(device.value || null);
             }
         });
@@ -119,7 +121,7 @@ export class SoundSource {
         player.addEventListener('timeupdate', () => {
             if (document.activeElement !== place || !player.paused) {
                 place.value = String(Math.round((PLACES * player.currentTime) / (player.duration || 1)));
-                place.setAttribute('aria-valuetext', clock(player.currentTime));
+                place.setAttribute('aria-valuetext', clock(1000 * player.currentTime));
             }
         }, { signal });
         this.#parts.player.hidden = false;
@@ -146,11 +148,12 @@ export class SoundSource {
     }
 
     /** @param {import('../../sound/listener.js').SoundState} told */
-    #tell({ state, reason }) {
+    #tell(told) {
+        const { state, reason } = told;
         const { status, start, root } = this.#parts;
         root.dataset.sound = reason ?? state;
         this.#texts.bind(status, `sound.state.${reason ?? state}`);
-        this.#texts.bind(start, state === 'off' ? 'sound.listen' : 'sound.stop');
+        this.#texts.bind(start, isOver(told) ? 'sound.listen' : 'sound.stop');
         status.classList.toggle('is-wrong', state === 'failed');
         if (state !== 'listening') {
             this.#handlers.onSilence();
@@ -177,12 +180,6 @@ export class SoundSource {
             device.append(element('option', { value: chosen, textContent: '…', selected: true }));
         }
     }
-}
-
-/** @param {number} seconds */
-function clock(seconds) {
-    const whole = Math.floor(seconds);
-    return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
 }
 
 /** @param {import('../texts.js').Texts} texts */

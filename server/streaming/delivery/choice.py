@@ -22,7 +22,7 @@ SURE_SHARE = 0.3
 class Choice:
     """The tiers of one subscriber's frames."""
 
-    __slots__ = ("_canvas", "_look_at", "_seen", "_subscriber", "_tier")
+    __slots__ = ("_canvas", "_look_at", "_passes", "_seen", "_subscriber", "_tier", "_turn_at")
 
     def __init__(self, subscriber: Subscriber, canvas: Canvas) -> None:
         self._subscriber = subscriber
@@ -31,12 +31,17 @@ class Choice:
         self._look_at = float("-inf")
         # What the last answer depends on, and does not move in seconds.
         self._seen: tuple[object, ...] = ()
+        # Whether its frame passed through untouched, and from when on it is news that the next does not.
+        self._passes = True
+        self._turn_at = float("-inf")
 
     def next(self, frame: Frame, now_s: float) -> tuple[Tier, int, float]:
         """Return the tier of the next frame, about its bytes, and the seconds that it takes to encode."""
         subscriber, shape, passes = self._subscriber, frame.shape, frame.treatment is None
-        seen = (shape.format, shape.width, shape.height, passes, subscriber.viewport, subscriber.formats)
-        is_another = seen != self._seen
+        formats = subscriber.formats
+        seen = (shape.format in formats, shape.width, shape.height, subscriber.viewport, formats)
+        has_turned = passes != self._passes and self._turn(now_s, passes=passes)
+        is_another = has_turned or seen != self._seen
         if is_another or now_s >= self._look_at:
             self._look_at = now_s + LOOK_S
             if is_another or not self._is_sure(frame):
@@ -47,6 +52,16 @@ class Choice:
             return tier, len(frame.image.data), 0.0
         size_bytes, encode_s = self._canvas.renditions.estimate(frame, tier)
         return tier, size_bytes, encode_s
+
+    def _turn(self, now_s: float, *, passes: bool) -> bool:
+        """Take in that pictures are processed from now on, or no longer; tell whether to look at that now.
+
+        Not with every turn, where sound turns hues by nearly nothing: then the next look is soon enough.
+        """
+        if now_s < self._turn_at:
+            return False
+        self._passes, self._turn_at = passes, now_s + LOOK_S
+        return True
 
     def _is_sure(self, frame: Frame) -> bool:
         """Tell whether a look would find what the last one found: the original, on a link with much room."""

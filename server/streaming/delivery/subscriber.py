@@ -33,6 +33,7 @@ class Subscriber:
     """One connection receiving one canvas.
 
     Attributes:
+        keeps: Whether a temporary canvas stays for it.
         has_control: Whether it can be told anything but frames.
         mailbox: What waits for it.
         flow: How much may be on its way to it.
@@ -50,8 +51,9 @@ class Subscriber:
 
     _numbers = itertools.count(1)
 
-    def __init__(self, form: Form, tiers: Sequence[Tier] = (ORIGINAL,)) -> None:
+    def __init__(self, form: Form, tiers: Sequence[Tier] = (ORIGINAL,), *, keeps: bool = True) -> None:
         self.number = next(self._numbers)
+        self.keeps = keeps
         self.form = form
         # Asked for with each frame and acknowledgement, and of the form it is computed.
         self.has_control = form.has_control

@@ -32,6 +32,8 @@ _KEPT_PAYLOADS = 48
 # Packing copies the image once (0.1 ms for 1 MB); writing base64 into JSON costs ten times that,
 # so from this size on it is done in the pool.
 _TEXT_ON_LOOP_BYTES = 32 * 1024
+# How long a processed picture is kept for screens that asked for the one before, seconds.
+_EXPECT_S = 0.5
 
 
 class Renditions:
@@ -55,6 +57,7 @@ class Renditions:
         self._last: tuple[Frame, Tier, Form, Payload] | None = None
         self._lines: dict[Tier, Line] = {}
         self._payloads: OrderedDict[tuple[int, str, Tier, Form], tuple[Source, Payload]] = OrderedDict()
+        self._expectation: asyncio.TimerHandle | None = None
         self._snapshots = Snapshots(executor) if snapshots is None else snapshots
 
     def estimate(self, frame: Frame, tier: Tier) -> tuple[int, float]:
@@ -63,15 +66,6 @@ class Renditions:
         if source is not None and (made := source.encoded.get(tier)):
             return len(made[0].data), 0.0
         return self._sizes.estimate(frame.image, tier, frame.treatment)
-
-    def is_undecodable(self, frame: Frame) -> bool:
-        """Tell whether a frame has turned out to be broken.
-
-        Only its original can be sent, and nothing where it was to be processed: the canvas was told not to
-        show it as it came.
-        """
-        source = self._known(frame)
-        return source is not None and source.is_broken
 
     def counters(self) -> dict[str, int]:
         """Describe the work for `/state`."""
@@ -119,6 +113,7 @@ class Renditions:
         loop = asyncio.get_running_loop()
         request = Request(frame, form, on_done)
         source = self._source_of(frame)
+        source.ask(tier)
         if source.is_broken and not source.is_ready_made(tier):
             loop.call_soon(request.done, None)
             return request
@@ -199,6 +194,8 @@ class Renditions:
         source = work.source
         self.cancelled += work.is_abandoned
         self._count_broken(source)
+        if source.is_expecting:
+            self._expect(source, loop)
         if work.made is not None and tier not in source.encoded:
             self.encoded += 1
             self._sizes.learn(source.image, tier, len(work.made[0].data), work.took_s, source.treatment)
@@ -216,6 +213,12 @@ class Renditions:
         self._run(line, loop)
         if work.bug is not None:
             raise work.bug
+
+    def _expect(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
+        """Keep a processed picture for those who are expected to ask for it, but not for long."""
+        if self._expectation is not None:
+            self._expectation.cancel()
+        self._expectation = loop.call_later(_EXPECT_S, source.expect_nobody)
 
     def _keep(self, source: Source, frame: Frame, tier: Tier, form: Form, payload: Payload) -> None:
         # Only of what is kept itself: an old frame's message is for those who wait for it.
@@ -236,7 +239,10 @@ class Renditions:
         if source is not None:
             source.sequence = max(source.sequence, frame.sequence)
             return source
+        newest = self._sources[-1] if self._sources else None
         source = Source(frame.image, frame.sequence, frame.treatment)
+        if newest is not None:
+            source.expect(newest)
         self._sources.append(source)
         self._sources.sort(key=lambda kept: kept.sequence)
         while len(self._sources) > _KEPT_SOURCES:

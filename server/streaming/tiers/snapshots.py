@@ -86,8 +86,9 @@ class Snapshots:
         self._executor = executor
         self._makings: OrderedDict[_Key, _Making] = OrderedDict()  # that wait, first come first
         self._running: _Making | None = None
-        # The frame's image is kept with it, so that no other one takes its identity.
-        self._kept: OrderedDict[_Key, tuple[Source, EncodedImage]] = OrderedDict()
+        # The frame's image is kept with it, so that no other one takes its identity; not its source, with
+        # which everything would be kept that screens got of it.
+        self._kept: OrderedDict[_Key, tuple[EncodedImage, EncodedImage]] = OrderedDict()
 
     async def image(self, source: Source, tier: Tier, width: int | None, on_made: _OnMade) -> EncodedImage:
         """Return a picture in a format and width; made once for all who ask meanwhile.
@@ -181,13 +182,13 @@ class Snapshots:
         self._run()
 
     def _keep(self, making: _Making, made: EncodedImage) -> None:
-        self._kept[making.key] = (making.source, made)
+        self._kept[making.key] = (making.source.image, made)
         size_bytes = sum(_kept_bytes(*kept) for kept in self._kept.values())
         while len(self._kept) > KEPT or size_bytes > KEPT_BYTES:
             _, kept = self._kept.popitem(last=False)
             size_bytes -= _kept_bytes(*kept)
 
 
-def _kept_bytes(source: Source, made: EncodedImage) -> int:
-    """Return how much is kept alive by keeping a picture: with its source goes what screens got of it."""
-    return len(source.image.data) + len(made.data)
+def _kept_bytes(of: EncodedImage, made: EncodedImage) -> int:
+    """Return how much is kept alive by keeping a picture."""
+    return len(of.data) + len(made.data)

@@ -46,6 +46,10 @@ class Source:
         self.is_broken = False
         self.is_counted = False
         self._wanted: dict[Tier, int] = {}
+        # What screens have asked for, and what is still to be asked for if they ask for the same as of the
+        # picture before.
+        self._asked: set[Tier] = set()
+        self._expected: frozenset[Tier] = frozenset()
         self._picture: Image.Image | None = None
         self._picture_scale = 0.0
         self._lock = threading.Lock()
@@ -58,16 +62,43 @@ class Source:
         """Tell whether a tier is the file as it came."""
         return tier is ORIGINAL and self.treatment is None
 
+    def expect(self, before: Source) -> None:
+        """Expect that screens will ask for what they asked for of the picture before.
+
+        They do not ask at once, and what is processed is to be so once for all of them: large enough for the
+        largest, and kept until all have asked, or the next picture is expected.
+        """
+        if self.treatment is not None:
+            self._expected = frozenset(before._asked)
+        before.expect_nobody()
+
+    @property
+    def is_expecting(self) -> bool:
+        """Whether screens are expected to ask for more than they have."""
+        return not self._expected <= self._asked
+
+    def expect_nobody(self) -> None:
+        """Expect no more screens: what is kept for them is let go of."""
+        self._expected = frozenset()
+        self._let_go()
+
+    def ask(self, tier: Tier) -> None:
+        """Note that a screen asks for a tier."""
+        self._asked.add(tier)
+
     def want(self, tier: Tier) -> None:
         """Say that a tier is going to be encoded, so that decoding serves it, too."""
         self._wanted[tier] = self._wanted.get(tier, 0) + 1
 
     def unwant(self, tier: Tier) -> None:
-        """Take that back; without any, the decoded picture is let go of."""
+        """Take that back; without any, and none to be expected, the decoded picture is let go of."""
         self._wanted[tier] -= 1
         if not self._wanted[tier]:
             del self._wanted[tier]
-        if not self._wanted:
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if not self._wanted and not self.is_expecting:
             self._picture = None
             self._picture_scale = 0.0
 
@@ -110,7 +141,7 @@ class Source:
             if self.is_broken:
                 raise InvalidError("the image cannot be decoded", field="body")
             if self._picture is None or self._picture_scale < scale:
-                needed = max([scale, *(tier.scale for tier in tuple(self._wanted))])
+                needed = max([scale, *(tier.scale for tier in (*tuple(self._wanted), *self._expected))])
                 self._picture = self._make(needed, check)
                 self._picture_scale = needed
             return self._picture

@@ -14,9 +14,14 @@ function setUp() {
     const sizes = [];
     const overlays = new Overlays(document, {
         environment,
-        fetchJson: (url) => {
+        fetchJson: (url, signal) => {
             asked.push(url);
             const { state } = answer;
+            if (state === undefined) {
+                return new Promise((_, reject) => {
+                    signal.addEventListener('abort', () => reject(new Error('AbortError')));
+                });
+            }
             return state === null ? Promise.reject(new TypeError('Failed to fetch')) : Promise.resolve(state);
         },
         watchSize: (_, onSize) => {
@@ -88,7 +93,7 @@ test('while they are closed nothing is asked of the server', async () => {
     document.press('d');
     environment.advance(10_000);
 
-    assert.deepEqual(asked, ['/state?canvas=left']);
+    assert.deepEqual(asked, ['/state?canvas=left&subscribers=0']);
     assert.equal(environment.timers.size, 0);
 });
 
@@ -158,6 +163,47 @@ test('while the server is away what it knew is not claimed any more', async () =
     assert.equal(texts('dd').at(-1), '–');
     environment.advance(2000);
     assert.equal(asked.length, 3, 'it is asked again');
+});
+
+test('the server is asked for the row of this connection only', async () => {
+    const { document, environment, asked, mount } = setUp();
+    const { mounted } = mount('left');
+    mounted.note({ ...HELLO, subscriber: 3 });
+    document.press('d');
+    await settle();
+
+    mounted.note({ ...HELLO, subscriber: 9 });
+    environment.advance(2000);
+
+    assert.deepEqual(asked, ['/state?canvas=left&subscriber=3', '/state?canvas=left&subscriber=9']);
+});
+
+test('a request that hangs is given up, and the server is asked again', async () => {
+    const { document, environment, asked, answer, mount } = setUp();
+    mount('left');
+    answer.state = undefined;
+    document.press('d');
+    environment.advance(3999);
+    await settle();
+    assert.equal(environment.timers.size, 1);
+
+    environment.advance(1);
+    await settle();
+    environment.advance(2000);
+    assert.equal(asked.length, 2);
+    document.press('d');
+    await settle();
+
+    assert.equal(environment.timers.size, 0, 'closing gives it up, too');
+});
+
+test('a panel’s words are English, whatever the page speaks', () => {
+    const { document, mount } = setUp();
+    const { panel } = mount('left');
+
+    document.press('d');
+
+    assert.equal(panel().lang, 'en');
 });
 
 test('an answer that comes after closing changes nothing', async () => {

@@ -2,14 +2,15 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { keepAwake } from '../../../client/page/wakelock.js';
-import { settle } from '../fakes.js';
+import { FakeEnvironment, settle } from '../fakes.js';
 import { FakePage } from './fakes.js';
 
-class FakeLock {
+class FakeLock extends EventTarget {
     released = false;
 
     release() {
         this.released = true;
+        this.dispatchEvent(new Event('release'));
         return Promise.resolve();
     }
 }
@@ -27,12 +28,13 @@ function setUp({ visibilityState = 'visible', request = () => Promise.resolve(ne
             return lock;
         },
     };
-    const letSleep = keepAwake({ wakeLock, page });
+    const environment = new FakeEnvironment();
+    const letSleep = keepAwake({ wakeLock, page, environment });
     const turn = (state) => {
         page.visibilityState = state;
         page.send('visibilitychange');
     };
-    return { locks, letSleep, turn, asked: () => asked };
+    return { environment, locks, letSleep, turn, asked: () => asked };
 }
 
 test('the display is kept awake from the start', async () => {
@@ -65,6 +67,24 @@ test('a lock that still holds is not asked for again', async () => {
     await settle();
 
     assert.equal(locks.length, 1);
+});
+
+test('what is taken from a page in front is asked for again after a while, and not in a hurry', async () => {
+    const { environment, locks, letSleep } = setUp();
+    await settle();
+
+    await locks[0].release();
+    await settle();
+    assert.equal(locks.length, 1);
+    environment.advance(30_000);
+    await settle();
+    assert.equal(locks.length, 2);
+
+    await letSleep();
+    environment.advance(60_000);
+    await settle();
+    assert.equal(locks.length, 2, 'what was let go is not');
+    assert.equal(environment.timers.size, 0);
 });
 
 test('a page that starts hidden asks once it is shown', async () => {
@@ -118,7 +138,7 @@ test('whoever is done lets the display sleep, and what comes later is let go at 
 });
 
 test('a browser that knows no such thing is left alone', async () => {
-    const letSleep = keepAwake({ wakeLock: null, page: new FakePage() });
+    const letSleep = keepAwake({ wakeLock: null, page: new FakePage(), environment: new FakeEnvironment() });
 
     await letSleep();
 });

@@ -116,7 +116,7 @@ test('a corrupt frame is counted, acknowledged, and does not stop the next one',
     assert.deepEqual(drawn, [2]);
     assert.deepEqual(
         acks.map(({ sequence, skipped, presented_ms }) => [sequence, skipped, presented_ms]),
-        [[1, 1, undefined], [2, 0, 1_000_000]],
+        [[1, 0, undefined], [2, 0, 1_000_000]],
     );
     assert.deepEqual(counts, { created: 1, closed: 1 });
 });
@@ -238,6 +238,27 @@ test('nothing is drawn anew while a frame is on its way', async () => {
     assert.equal(environment.decodes.length, 1);
 });
 
+test('what is drawn anew is not forgotten where the frame that was on its way is corrupt', async () => {
+    const { environment, drawn, corrupt, painter, offer } = setUp();
+    offer(1);
+    await environment.finishDecode();
+    environment.paint();
+    offer(2);
+    offer(3);
+
+    painter.repaint();
+    await environment.failDecode();
+    assert.equal(environment.decodes.length, 1, 'another one is on its way');
+    await environment.failDecode();
+    await environment.finishDecode();
+    environment.paint();
+
+    assert.deepEqual([drawn, corrupt], [[1, 1], [2, 3]]);
+    offer(4);
+    await environment.failDecode();
+    assert.equal(environment.decodes.length, 0, 'that is done with');
+});
+
 test('sequences that begin anew are newer than the ones before', async () => {
     const { environment, drawn, painter, offer } = setUp();
     offer(500);
@@ -275,12 +296,14 @@ test('a frame that cannot be drawn is no reason to stop', async () => {
         },
         offsetMs: () => 0,
     });
-    painter.offer(frame(1, { present_at_ms: environment.nowMs() + 50 }), () => {});
+    const acks = [];
+    painter.offer(frame(1, { present_at_ms: environment.nowMs() + 50 }), (timings) => acks.push(timings));
     painter.offer(frame(2, { present_at_ms: environment.nowMs() + 120 }), () => {});
     await environment.finishDecode();
     environment.advance(50);
     await environment.finishDecode();
     assert.throws(() => environment.paint(), /InvalidStateError/);
+    assert.deepEqual(acks.map(({ presented_ms }) => presented_ms), [undefined], 'the server waits for no one');
 
     environment.advance(70);
     environment.paint();

@@ -8,6 +8,7 @@ import { FakeCanvas, PLAIN, hungWhole, plain } from './fakes.js';
 const RED = [255, 0, 0];
 const BLUE = [0, 0, 255];
 const GREEN = [0, 255, 0];
+const BLACK = [0, 0, 0];
 const FADE = { kind: 'cross-fade', duration_s: 0.5 };
 const SIZE = { width: 8, height: 8 };
 
@@ -230,11 +231,62 @@ test('a picture that returns from a blackout is there at once', () => {
     const scene = setUp();
     rest(scene);
     scene.projector.follow({ state: 'blank', job: null, transition: FADE });
+    scene.show(BLACK);
+    assert.deepEqual(scene.colour(), BLACK);
+    scene.pass(2000);
     scene.projector.follow({ state: 'idle', job: null, transition: FADE });
 
     scene.show(BLUE);
-
     assert.deepEqual(scene.colour(), BLUE);
+
+    scene.pass(2000);
+    scene.show(RED);
+    assert.ok(isBetween(scene.colour()), 'from then on as before');
+});
+
+test('what an effect needs for itself is freed with the rest of its transition', () => {
+    const scene = setUp({ transition: { kind: 'dissolve', duration_s: 0.5 } });
+    rest(scene);
+
+    scene.show(BLUE);
+    assert.equal(scene.layers().length, 3);
+    scene.projector.draw(plain([0, 0, 200], SIZE), frame(2, { tier: 'better' }));
+    assert.equal(scene.layers().length, 3, 'a better tier goes on with what there is');
+    scene.pass(600);
+    assert.equal(scene.layers().length, 0);
+
+    scene.pass(2000);
+    scene.show(RED);
+    scene.pass(2000);
+    scene.show(BLUE);
+    scene.pass(100);
+    scene.show(GREEN);
+    assert.equal(scene.layers().length, 3, 'so does another picture');
+    scene.projector.close();
+    assert.equal(scene.layers().length, 0);
+});
+
+test('a transition whose duration is none cuts', () => {
+    for (const duration_s of [undefined, null, 'soon', -1, NaN]) {
+        const scene = setUp({ transition: { kind: 'cross-fade', duration_s } });
+        rest(scene);
+        scene.show(BLUE);
+        assert.deepEqual(scene.colour(), BLUE, String(duration_s));
+    }
+});
+
+test('a canvas that has lost its pixels turns nothing into the next picture', () => {
+    const scene = setUp();
+    rest(scene);
+    scene.show(BLUE);
+    scene.pass(100);
+
+    scene.projector.forget();
+    assert.equal(scene.layers().length, 0);
+    scene.pass(2000);
+    scene.show(RED);
+
+    assert.deepEqual(scene.colour(), RED);
 });
 
 test('at another size a picture is there at once', () => {

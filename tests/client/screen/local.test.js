@@ -59,6 +59,57 @@ test('the first ready says how large a picture of the canvas’s shape will be',
     assert.deepEqual(others, []);
 });
 
+test('a size that changes before the first picture is told, too', () => {
+    const { environment, screen } = setUp();
+    greet(environment, { width: 1920, height: 1080 });
+    environment.socket.take();
+
+    screen.hang({ place: { width: 1600, height: 900 }, view: { x: 0, y: 0, width: 1600, height: 900 } });
+    environment.advance(500);
+
+    assert.deepEqual(environment.socket.take('ready').map(({ viewport }) => viewport), [{ width: 1600, height: 900 }]);
+});
+
+test('a closed screen is told of nothing any more', async () => {
+    const { environment, canvas, seen, screen } = setUp();
+    greet(environment);
+    environment.socket.pushMessage(frame(1));
+    environment.socket.pushMessage(frame(2));
+    await settle();
+    await environment.finishDecode();
+    environment.frames.splice(0).forEach((callback) => callback());
+    seen.splice(0);
+
+    screen.close();
+    await environment.failDecode();
+    environment.paint();
+    canvas.dispatchEvent(new Event('contextrestored'));
+    await settle();
+
+    assert.deepEqual(seen, []);
+    assert.equal(environment.decodes.length, 0);
+});
+
+test('a canvas that loses its pixels in mid-transition shows the picture wholly', async () => {
+    const { environment, canvas } = setUp();
+    greet(environment, { fps: 0.1, transition: { kind: 'cross-fade', duration_s: 1 } });
+    await show(environment, 1);
+    environment.advance(10_000);
+    await show(environment, 2);
+    assert.equal(environment.frames.length, 1);
+
+    canvas.dispatchEvent(new Event('contextrestored'));
+    canvas.drawn.length = 0;
+    environment.paint();
+    assert.deepEqual(canvas.drawn, [], 'no step of what is lost');
+    await settle();
+    await environment.finishDecode();
+    environment.paint();
+
+    assert.deepEqual(canvas.drawn.map(({ x, width }) => [x, width]), [[200, 400]]);
+    assert.equal(environment.frames.length, 0);
+});
+
 test('on another connection ready says the size of the pictures that there are', async () => {
     const { environment } = setUp();
     greet(environment);
@@ -132,10 +183,11 @@ test('a corrupt frame is counted, acknowledged, and the next one is shown', asyn
 
     assert.deepEqual(named('onCorrupt'), [[1]]);
     assert.deepEqual(named('onDrawn').map(([{ sequence }]) => sequence), [2]);
-    assert.deepEqual(environment.socket.take('ack').map(({ sequence }) => sequence), [1, 2]);
+    const acks = environment.socket.take('ack').map(({ sequence, skipped }) => [sequence, skipped]);
+    assert.deepEqual(acks, [[1, 0], [2, 0]], 'and is none that this screen was too slow for');
 });
 
-test('figures come at once and every second while they are watched', async () => {
+test('figures come in the next task and every second while they are watched', async () => {
     const { environment, named, screen } = setUp();
     greet(environment);
     await show(environment, 1, { image: new Uint8Array(1000) });
@@ -144,13 +196,14 @@ test('figures come at once and every second while they are watched', async () =>
     await environment.failDecode();
 
     screen.watchFigures(true);
+    assert.deepEqual(named('onFigures'), [], 'never while somebody still asks for them');
     environment.advance(2500);
     screen.watchFigures(false);
     environment.advance(5000);
 
     const told = named('onFigures').map(([figures]) => figures);
     assert.equal(told.length, 3);
-    assert.deepEqual([told[0].fps, told[0].drops.corrupt], [1, 1]);
+    assert.deepEqual([told[0].fps, told[0].drops.corrupt, told[0].drops.skipped], [1, 1, 0]);
     assert.ok(told[0].bytes_per_s >= 1000);
     assert.doesNotThrow(() => structuredClone(told));
 });
@@ -238,6 +291,7 @@ test('frames that came while nobody could see them are counted as hidden', async
     await settle();
 
     screen.watchFigures(true);
+    environment.advance(0);
 
     assert.equal(named('onFigures')[0][0].drops.hidden, 1);
 });

@@ -4,6 +4,7 @@ import test, { afterEach, beforeEach } from 'node:test';
 import { Host } from '../../../client/screen/host.js';
 import { openScreens } from '../../../client/screen/screens.js';
 import { FakeEnvironment, settle } from '../fakes.js';
+import { pass } from '../stream/fakes.js';
 import { FakeCanvas, FakeWorker, OPTIONS, decodeSamples } from './fakes.js';
 
 beforeEach(() => {
@@ -39,9 +40,11 @@ class FakePage {
         return worker;
     };
 
+    isServerUp = true;
+
     probe = () => {
         this.probes += 1;
-        return Promise.resolve(true);
+        return Promise.resolve(this.isServerUp);
     };
 
     watchReturn = (onReturn) => this.returns.push(onReturn);
@@ -142,18 +145,32 @@ test('bitmaps are counted on the page wherever they are made', async () => {
 test('a page that has lost its worker is loaded anew once, and does without from then on', async () => {
     const page = new FakePage();
     await page.open();
-    page.environment.advance(40_000);
+    await pass(page.environment, 42_000);
     assert.equal(page.reloads, 1);
     assert.equal(page.dataset.pipeline, 'lost');
 
     const again = new FakePage();
     again.remembered = page.remembered;
     const screens = await again.open({ pipeline: 'worker' });
-    again.environment.advance(600_000);
+    await pass(again.environment, 600_000);
 
     assert.equal(screens.pipeline, 'main');
     assert.deepEqual(again.workers, []);
     assert.equal(again.reloads, 0);
+});
+
+test('a page that has lost its worker stays while its server is away, and is loaded anew once it is back', async () => {
+    const page = new FakePage();
+    page.isServerUp = false;
+    await page.open();
+
+    await pass(page.environment, 100_000);
+    assert.deepEqual([page.reloads, page.dataset.pipeline], [0, 'lost']);
+    assert.ok(page.probes > 5, 'it asks');
+    page.isServerUp = true;
+    await pass(page.environment, 5000);
+
+    assert.equal(page.reloads, 1);
 });
 
 test('a tab that remembers nothing has its worker all the same, and is not loaded again and again', async () => {
@@ -163,7 +180,7 @@ test('a tab that remembers nothing has its worker all the same, and is not loade
     };
 
     const screens = await page.open();
-    page.environment.advance(40_000);
+    await pass(page.environment, 60_000);
 
     assert.equal(screens.pipeline, 'worker');
     assert.equal(page.reloads, 0);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { settle } from '../fakes.js';
-import { Listener } from '../../../client/sound/listener.js';
+import { Listener, isOver } from '../../../client/sound/listener.js';
 import { openMicrophone } from '../../../client/sound/microphone.js';
 
 class FakeTrack extends EventTarget {
@@ -239,7 +239,7 @@ test('a microphone that was pulled out is asked for when the devices change', as
     assert.equal(sound.devices.asked.length, 2);
     await grant(sound);
 
-    assert.deepEqual(states, ['starting', 'listening', 'lost', 'starting', 'listening']);
+    assert.deepEqual(states, ['starting', 'listening', 'lost', 'listening']);
     assert.deepEqual(sound.devices.asked[1].constraints.audio.deviceId, { exact: 'usb' });
     assert.equal(sound.contexts[0].state, 'closed');
 });
@@ -255,6 +255,32 @@ test('what is absent is tried again by itself, what was refused is not', async (
         listener.stop();
         assert.equal(sound.timers.size, 0);
     }
+});
+
+test('what stays absent is told once, however often it is tried again', async () => {
+    const { sound, states, listener } = listening();
+    void listener.listen();
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+        sound.devices.asked.at(-1).reject(refusal('NotFoundError'));
+        await settle();
+        const [[handle, again]] = sound.timers;
+        sound.timers.delete(handle);
+        again();
+    }
+    await grant(sound);
+
+    assert.equal(sound.devices.asked.length, 4);
+    assert.deepEqual(states, ['starting', 'absent', 'listening']);
+});
+
+test('what is waited for can be stopped, every other failure is over', () => {
+    assert.ok(!isOver({ state: 'failed', reason: 'absent' }));
+    assert.ok(!isOver({ state: 'failed', reason: 'lost' }));
+    for (const reason of ['refused', 'busy', 'insecure', 'unsupported', 'undecodable']) {
+        assert.ok(isOver({ state: 'failed', reason }), reason);
+    }
+    assert.ok(isOver({ state: 'off' }));
+    assert.ok(!isOver({ state: 'waiting' }));
 });
 
 test('a file goes to the loudspeakers only where it is wanted', () => {

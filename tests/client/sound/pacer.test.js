@@ -37,6 +37,21 @@ for (const stepMs of [1, 7, 20, 33]) {
     });
 }
 
+test('a page that is held up while it sends does not send the next one sooner', () => {
+    const clock = new FakeClock();
+    const sent = [];
+    const pacer = new Pacer(() => {
+        clock.elapsedMs += 15;
+        sent.push(clock.elapsedMs);
+    }, clock);
+
+    for (; clock.elapsedMs < 1000; clock.elapsedMs += 1) {
+        pacer.offer(LOUD);
+    }
+
+    assert.ok(sent.every((atMs, index) => index === 0 || atMs - sent[index - 1] >= 50), String(sent));
+});
+
 test('a page that hung for seconds sends no burst', () => {
     const { clock, pacer, sent, hear } = paced();
     hear(LOUD, 1000);

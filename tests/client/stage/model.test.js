@@ -294,3 +294,24 @@ test('both languages say everything', () => {
     assert.deepEqual(Object.keys(WORDS.ru).sort(), Object.keys(WORDS.en).sort());
     assert.equal(WORDS.ru.more(3), 'и ещё 3');
 });
+
+test('while nothing goes on nothing counts down, and the bar stands', () => {
+    for (const state of ['paused', 'unavailable']) {
+        const model = greeted();
+        const timed = job({ started_ms: SERVER - 30_000, ends_ms: SERVER + 90_000, step: 1, total_steps: 4 });
+        model.follow(status({ state, job: timed }), HERE);
+
+        const view = model.view(HERE + 10_000);
+        assert.deepEqual([view.elapsed, view.remaining], ['0:40', '']);
+        assert.equal(view.way.at(-1).fraction, 0.25);
+        model.follow(status({ job: timed }), HERE + 10_000);
+        assert.equal(model.view(HERE + 10_000).remaining, '−1:20');
+    }
+});
+
+test('what paints one picture for a while has no rate', () => {
+    assert.equal(shown({ job: job({ kind: 'once' }) }).hasRate, false);
+    assert.equal(shown({ job: job({ kind: 'variations' }) }).hasRate, false);
+    assert.equal(shown({ job: job({ kind: 'live' }) }).hasRate, true);
+    assert.equal(shown({ state: 'idle', job: null }).hasRate, true);
+});

@@ -14,6 +14,7 @@ function setUp() {
             onEvent: (event) => seen.push(event),
             onUp: () => seen.push('up'),
             onDown: () => seen.push('down'),
+            onEnd: (code) => seen.push(['end', code]),
         },
         environment,
     );
@@ -84,6 +85,17 @@ test('an event proves the peer, so that the next attempt comes quickly', () => {
     environment.advance(125);
 
     assert.equal(environment.sockets.length, 7);
+});
+
+test('an end is told with its code, and nothing is tried any more', () => {
+    const { environment, seen } = setUp();
+    environment.socket.accept();
+
+    environment.socket.drop(1008);
+    environment.advance(60_000);
+
+    assert.deepEqual(seen, ['up', 'down', ['end', 1008]]);
+    assert.equal(environment.sockets.length, 1);
 });
 
 test('a closed one says nothing and leaves no timer', () => {

@@ -150,6 +150,21 @@ test('sockets that rest on what they show are proven by the life of their peer',
     }
 });
 
+test('sockets that are lost together before they were proven are not charged as if each had been refused', async () => {
+    for (const seed of SEEDS) {
+        const page = new PageOfSockets(16, seed);
+        page.greets = false;
+        await page.start();
+
+        page.stop();
+        await page.pass(3000);
+        page.state = 'up';
+
+        const tookMs = await page.untilOpen(16);
+        assert.ok(tookMs <= 12_000, `back after ${tookMs} ms, seed ${seed}`);
+    }
+});
+
 test('the network that comes back hurries the probe, and one that flutters does so once a second', async () => {
     const page = new PageOfSockets(1);
     await page.start();

@@ -15,7 +15,10 @@ function setUp(gate) {
     const asked = [];
     const roster = new Roster(
         URLS,
-        (canvases) => told.push(canvases.map(({ slug }) => slug)),
+        {
+            onCanvases: (canvases) => told.push(canvases.map(({ slug }) => slug)),
+            onEnd: (code) => told.push(code),
+        },
         environment,
         (url) => new Promise((resolve, reject) => asked.push({ url, resolve, reject })),
         gate,
@@ -79,6 +82,17 @@ test('a request that fails leaves it to the events', async () => {
     tell(environment, [RIGHT]);
 
     assert.deepEqual(told, [['right']]);
+});
+
+test('a server that wants to tell no more is told of', () => {
+    const { environment, told } = setUp();
+    environment.socket.accept();
+
+    environment.socket.drop(1008);
+    environment.advance(60_000);
+
+    assert.deepEqual(told, [1008]);
+    assert.equal(environment.sockets.length, 1);
 });
 
 test('other events and such without a list are left alone', () => {

@@ -102,3 +102,45 @@ test('a mapping is replaced as a whole, a group that was taken away comes back',
     assert.deepEqual(merged({ audio: null }, { audio: { enabled: true } }), { audio: { enabled: true } });
     assert.deepEqual(merged({ audio: { enabled: true } }, { audio: null }), { audio: null });
 });
+
+test('what is reset and then set in part goes out as two requests, in their order', async () => {
+    const { patcher, requests, told, wait } = patching();
+
+    patcher.change({ audio: { mappings: [1] } });
+    patcher.change({ audio: null });
+    patcher.change({ audio: { enabled: false }, fps: 8 });
+    wait();
+    assert.deepEqual(requests.map(({ patch }) => patch), [{ audio: null }]);
+    requests[0].resolve();
+    await settle();
+    assert.ok(patcher.isBusy);
+    requests[1].resolve();
+    await settle();
+
+    assert.deepEqual(requests.map(({ patch }) => patch), [{ audio: null }, { audio: { enabled: false }, fps: 8 }]);
+    assert.deepEqual(told, ['settled']);
+    assert.ok(!patcher.isBusy);
+});
+
+test('a reset that comes last is one request', () => {
+    const { patcher, requests, wait } = patching();
+
+    patcher.change({ audio: null });
+    patcher.change({ audio: { enabled: false } });
+    patcher.change({ audio: null });
+    wait();
+
+    assert.deepEqual(requests.map(({ patch }) => patch), [{ audio: null }]);
+});
+
+test('whoever closes the dialog loses nothing of a reset', async () => {
+    const { patcher, requests } = patching();
+    patcher.change({ processing: null });
+    patcher.change({ processing: { blur: 2 } });
+
+    patcher.close();
+    requests[0].resolve();
+    await settle();
+
+    assert.deepEqual(requests.map(({ patch }) => patch), [{ processing: null }, { processing: { blur: 2 } }]);
+});

@@ -162,3 +162,9 @@ test('both languages say the same things, and every setting has its label', () =
         }
     }
 });
+
+test('what is usual of the size and the rate is the server\'s to know', () => {
+    for (const name of ['width', 'height', 'fps']) {
+        assert.equal(setting(name).usual, undefined);
+    }
+});

@@ -50,9 +50,34 @@ test('quarters of many jobs at once are noise', () => {
     assert.deepEqual(announcements.news(jobs), []);
 });
 
-test('a live picture tells nothing', () => {
+test('older results that are looked up are no news', () => {
+    const announcements = new Announcements();
+    const running = job('new', { created_ms: 100 });
+    announcements.news([running]);
+
+    const older = [
+        job('old1', { state: 'failed', error: 'no memory', created_ms: 1 }),
+        job('old2', { state: 'succeeded', images: [image()], created_ms: 2 }),
+    ];
+
+    assert.deepEqual(announcements.news([running, ...older]), []);
+});
+
+test('a live picture that fails is told like any other', () => {
+    const announcements = new Announcements();
+    announcements.news([job('a', { kind: 'live' })]);
+
+    const failed = job('a', { kind: 'live', state: 'failed', error: 'no memory' });
+
+    assert.deepEqual(announcements.news([failed]).map(({ key }) => key), ['announce.failed']);
+    assert.deepEqual(announcements.news([failed]), []);
+});
+
+test('a live picture on its way tells nothing, nor does its end', () => {
     const announcements = new Announcements();
     announcements.news([]);
 
     assert.deepEqual(announcements.news([job('a', { kind: 'live', step: 3, total_steps: 4 })]), []);
+    const done = { kind: 'live', state: 'succeeded', images: [image()] };
+    assert.deepEqual(announcements.news([job('a', done)]), []);
 });

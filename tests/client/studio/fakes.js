@@ -74,14 +74,20 @@ export class FakeElement {
     }
 }
 
-/** A parent and its children, as far as a keyed list needs them. */
+/** An element and its children, as far as a keyed list needs them: what leaves the page loses the focus. */
 export class FakeNode {
     children = [];
     parent = null;
     moves = 0;
+    isHidden = false;
+    #document = { activeElement: null };
 
     constructor(name = '') {
         this.name = name;
+    }
+
+    get ownerDocument() {
+        return this.parent?.ownerDocument ?? this.#document;
     }
 
     get firstElementChild() {
@@ -90,6 +96,22 @@ export class FakeNode {
 
     get nextElementSibling() {
         return this.parent.children[this.parent.children.indexOf(this) + 1] ?? null;
+    }
+
+    /** Its controls, as the page finds them. */
+    get controls() {
+        return this.children.filter(({ name }) => name === 'control');
+    }
+
+    /** Have one more control. */
+    control() {
+        return this.add(new FakeNode('control'));
+    }
+
+    add(node) {
+        this.insertBefore(node, null);
+        this.moves = 0;
+        return node;
     }
 
     insertBefore(node, before) {
@@ -101,8 +123,30 @@ export class FakeNode {
 
     remove() {
         if (this.parent !== null) {
+            const document = this.ownerDocument;
+            if (this.contains(document.activeElement)) {
+                document.activeElement = null;
+            }
             this.parent.children = this.parent.children.filter((child) => child !== this);
             this.parent = null;
+        }
+    }
+
+    contains(node) {
+        return node !== null && (node === this || this.contains(node.parent));
+    }
+
+    closest() {
+        return this.name === 'panel' ? this : this.parent?.closest() ?? null;
+    }
+
+    querySelectorAll() {
+        return this.controls;
+    }
+
+    focus() {
+        if (!this.isHidden) {
+            this.ownerDocument.activeElement = this;
         }
     }
 }

@@ -31,6 +31,13 @@ test('what is typed into a field is text', () => {
     assert.equal(commandOf(press('Enter'), TYPING), null);
 });
 
+test('escape leaves a field, so that keys are keys again; a dialog and a list of candidates have their own', () => {
+    assert.equal(commandOf(press('Escape'), TYPING), 'leave');
+    assert.equal(commandOf(press('Escape'), ANYWHERE), null);
+    assert.equal(commandOf(press('Escape'), { isTyping: true, hasDialog: true }), null);
+    assert.equal(commandOf(press('Escape', { isComposing: true }), TYPING), null);
+});
+
 test('control or command with enter sends from everywhere', () => {
     assert.equal(commandOf(press('Enter', { ctrlKey: true }), TYPING), 'send');
     assert.equal(commandOf(press('Enter', { metaKey: true }), ANYWHERE), 'send');
@@ -58,15 +65,14 @@ test('fields that hold text are told from those that do not', () => {
 function show(slugs) {
     const canvases = slugs.map((slug) => ({ slug, blank: false }));
     const asked = [];
-    const failures = [];
     const setBlank = (slug, isBlank) => new Promise((resolve, reject) => {
         asked.push({ slug, isBlank, fail: () => reject(new Error('full')), answer: () => {
             canvases.find((canvas) => canvas.slug === slug).blank = isBlank;
             resolve();
         } });
     });
-    const blackout = new Blackout(() => canvases, setBlank, (failed) => failures.push(failed));
-    return { canvases, asked, failures, blackout };
+    const blackout = new Blackout(() => canvases, setBlank);
+    return { canvases, asked, blackout };
 }
 
 test('one press darkens every canvas at the same time, another one shows them again', async () => {
@@ -76,7 +82,7 @@ test('one press darkens every canvas at the same time, another one shows them ag
     assert.equal(blackout.isBlank, true);
     assert.deepEqual(asked.map(({ slug, isBlank }) => [slug, isBlank]), [['left', true], ['right', true]]);
     asked.splice(0).forEach(({ answer }) => answer());
-    await first;
+    assert.deepEqual(await first, { isBlank: true, failed: [] });
     assert.ok(canvases.every(({ blank }) => blank));
 
     const second = blackout.toggle();
@@ -99,24 +105,28 @@ test('of presses that come too quickly the last one counts', async () => {
     const { canvases, asked, blackout } = show(['left']);
 
     const done = blackout.toggle();
-    void blackout.toggle();
+    assert.equal(await Promise.race([blackout.toggle(), settle().then(() => 'waits')]), null);
     assert.equal(blackout.isBlank, false);
     asked.splice(0).forEach(({ answer }) => answer());
     await settle();
     assert.deepEqual(asked.map(({ isBlank }) => isBlank), [false]);
     asked.splice(0).forEach(({ answer }) => answer());
-    await done;
 
+    assert.deepEqual(await done, { isBlank: false, failed: [] });
     assert.equal(canvases[0].blank, false);
 });
 
-test('canvases that could not be darkened are named', async () => {
-    const { asked, failures, blackout } = show(['left', 'right']);
+test('canvases that could not be darkened are named, and it is not told that all are', async () => {
+    const { asked, blackout } = show(['left', 'right']);
 
     const done = blackout.toggle();
     asked[0].answer();
     asked[1].fail();
-    await done;
 
-    assert.deepEqual(failures, [['right']]);
+    assert.deepEqual(await done, { isBlank: true, failed: ['right'] });
+    assert.equal(blackout.isBlank, false);
+});
+
+test('where no canvas is there is nothing to tell', async () => {
+    assert.equal(await show([]).blackout.toggle(), null);
 });

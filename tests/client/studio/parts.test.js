@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Format } from '../../../client/studio/format.js';
+import { Format, clock } from '../../../client/studio/format.js';
 import { Batch } from '../../../client/studio/frames.js';
 import { KeyedList } from '../../../client/studio/keyed.js';
 import { Memory } from '../../../client/studio/memory.js';
@@ -8,12 +8,14 @@ import { FakeEnvironment } from '../fakes.js';
 import { FakeNode } from './fakes.js';
 
 function list() {
-    const root = new FakeNode();
+    const panel = new FakeNode('panel');
+    const root = panel.add(new FakeNode('list'));
     const made = [];
     const closed = [];
     const keyed = new KeyedList(root, ({ id }) => id, ({ id }) => {
         made.push(id);
         const node = new FakeNode(id);
+        node.control();
         return {
             root: node,
             update: ({ text }) => {
@@ -24,7 +26,7 @@ function list() {
     });
     const show = (...ids) => keyed.show(ids.map((id) => ({ id, text: `text of ${id}` })));
     const names = () => root.children.map(({ name }) => name);
-    return { root, made, closed, keyed, show, names };
+    return { root, panel, made, closed, show, names };
 }
 
 test('rows are made once and updated ever after', () => {
@@ -60,14 +62,51 @@ test('rows come into any order', () => {
 });
 
 test('a row that is not shown any more is closed', () => {
-    const { closed, show, names, keyed } = list();
+    const { closed, show, names } = list();
     show('a', 'b', 'c');
 
     show('a', 'c');
 
     assert.deepEqual(names(), ['a', 'c']);
     assert.deepEqual(closed, ['b']);
-    assert.equal(keyed.get('b'), null);
+});
+
+test('where the row with the focus goes, its neighbour has it; a control that takes none is passed over', () => {
+    const { root, show } = list();
+    show('a', 'b', 'c');
+    const [a, b, c] = root.children;
+    b.controls[0].focus();
+
+    show('a', 'c');
+    assert.equal(root.ownerDocument.activeElement, c.controls[0]);
+
+    a.controls[0].isHidden = true;
+    const second = a.control();
+    show('a');
+    assert.equal(root.ownerDocument.activeElement, second);
+});
+
+test('where the last row goes, the panel around has the focus', () => {
+    const { root, panel, show } = list();
+    show('a');
+    root.children[0].control().focus();
+
+    show();
+
+    assert.equal(root.ownerDocument.activeElement, panel);
+});
+
+test('a row that has to move keeps the focus, and one elsewhere is let alone', () => {
+    const { root, panel, show } = list();
+    show('a', 'b');
+    const control = root.children[1].control();
+    control.focus();
+    show('b', 'a');
+    assert.equal(root.ownerDocument.activeElement, control);
+
+    panel.focus();
+    show();
+    assert.equal(root.ownerDocument.activeElement, panel);
 });
 
 test('a hundred events are one update', () => {
@@ -88,18 +127,16 @@ test('a hundred events are one update', () => {
     assert.equal(environment.frames.length, 1);
 });
 
-test('times and sizes are written as the language writes them', () => {
+test('times and numbers are written as the language writes them', () => {
     const english = new Format('en');
     const russian = new Format('ru');
 
-    assert.deepEqual([0, 7_900, 750_000, 3_723_000, -5].map((ms) => english.clock(ms)), [
+    assert.deepEqual([0, 7_900, 750_000, 3_723_000, -5].map(clock), [
         '0:00', '0:07', '12:30', '1:02:03', '0:00',
     ]);
     assert.equal(english.duration(42.4), '42 ms');
     assert.equal(english.duration(1540), '1.5 sec');
     assert.equal(russian.duration(1540), '1,5 с');
-    assert.equal(english.bytes(1_250_000), '1.3 MB');
-    assert.equal(english.bytes(0), '0 byte');
     assert.equal(russian.tenths(1234.56).replace(/\s/g, ' '), '1 234,6');
     assert.equal(english.whole(1234.56), '1,235');
 });

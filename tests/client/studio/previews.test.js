@@ -129,3 +129,17 @@ test('what comes for a job that was forgotten is not shown', async () => {
 
     assert.equal(loads.length, 1);
 });
+
+test('of a hidden page nothing is asked for, and the newest once it is seen again', () => {
+    const { previews, loads, environment } = made();
+    previews.setVisible('a', true);
+    previews.setShown(false);
+    for (let step = 1; step <= 5; step += 1) {
+        previews.follow('a', wish('a', String(step)), () => {});
+        environment.advance(1000);
+    }
+    assert.equal(loads.length, 0);
+
+    previews.setShown(true);
+    assert.deepEqual(loads.map(({ url }) => url), ['/jobs/a/preview?at=5']);
+});

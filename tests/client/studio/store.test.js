@@ -13,6 +13,8 @@ function made({ isVisible = true } = {}) {
     const asked = [];
     const answers = new Map([
         ['/jobs?limit=100', { jobs: [] }],
+        ['/jobs?state=running&limit=1000', { jobs: [] }],
+        ['/jobs?state=queued&limit=1000', { jobs: [] }],
         ['/login', { needs_token: false, authorised: true }],
         ['/models', { models: [model('m')], default: 'm', device: 'cpu' }],
         ['/styles', { styles: [{ name: 's' }], templates: [] }],
@@ -127,7 +129,7 @@ test('a service that is away is told, and asked again soon', async () => {
     all.feed.open();
     all.environment.socket.accept();
     await settle();
-    assert.equal(all.store.offersProblem, 'the inference service does not serve yet');
+    assert.equal(all.store.offersProblem.message, 'the inference service does not serve yet');
 
     all.answers.set('/models', { models: [model('m')], default: 'm' });
     all.environment.advance(3000);
@@ -149,6 +151,63 @@ test('a list of jobs that does not come is asked for again', async () => {
     await settle();
 
     assert.deepEqual([...all.store.jobs.keys()], ['a']);
+});
+
+test('a page that comes later knows what runs and waits, behind a hundred that ended', async () => {
+    const all = made();
+    const ended = Array.from({ length: 100 }, (_, number) =>
+        job(`ended-${number}`, { state: 'succeeded', created_ms: 5000 - number }));
+    all.answers.set('/jobs?limit=100', { jobs: ended });
+    all.answers.set('/jobs?state=running&limit=1000', { jobs: [job('live', { created_ms: 1 })] });
+    all.answers.set('/jobs?state=queued&limit=1000', { jobs: [job('next', { state: 'queued', created_ms: 2 })] });
+    assert.equal(all.store.isListed, false);
+
+    all.feed.open();
+    all.environment.socket.accept();
+    await settle();
+
+    assert.equal(all.store.isListed, true);
+    assert.equal(all.store.jobs.size, 102);
+    assert.equal(all.store.jobs.get('live').state, 'running');
+    assert.equal(all.store.jobs.get('next').state, 'queued');
+});
+
+test('a connection that the server wants no more is told as ended', async () => {
+    const { environment, store } = await opened();
+
+    environment.socket.drop(1008);
+
+    assert.equal(store.connection, 'ended');
+});
+
+test('what is answered about a canvas counts at once, unless it is another one by now', () => {
+    const store = new Store(() => 0);
+    store.setCanvases([{ ...canvas('left'), epoch: 'e1' }, { ...canvas('right'), epoch: 'e2' }]);
+    let told = 0;
+    store.addEventListener('canvases', () => {
+        told += 1;
+    });
+
+    store.setCanvas({ ...canvas('left'), epoch: 'e1', blank: true });
+    store.setCanvas({ ...canvas('right'), epoch: 'older', blank: true });
+    store.setCanvas({ ...canvas('gone'), epoch: 'e3' });
+
+    assert.deepEqual(store.canvases.map(({ slug, blank }) => [slug, blank]), [['left', true], ['right', undefined]]);
+    assert.equal(told, 1);
+});
+
+test('a login and a logout are told; what the page may do anyway is not told as one', () => {
+    const store = new Store(() => 0);
+    const told = [];
+    for (const type of ['access', 'authorised']) {
+        store.addEventListener(type, () => told.push(type));
+    }
+
+    store.setAccess({ needsToken: true, isAuthorised: false });
+    store.setAccess({ needsToken: true, isAuthorised: false });
+    assert.deepEqual(told, ['access']);
+    store.setAccess({ needsToken: true, isAuthorised: true });
+    assert.deepEqual(told, ['access', 'access', 'authorised']);
 });
 
 test('more jobs are asked for by a higher limit, up to the most that the server gives', async () => {
@@ -189,6 +248,20 @@ test('the clock of the server is known from its figures', () => {
     store.setState({ server_time_ms: 5_002_000, canvases: { left: { fps_out: 4 } } }, slowMs);
     assert.equal(store.serverNowMs(), 5_003_040, 'a slow answer tells the clock worse than a quick one');
     assert.equal(store.traffic.get('left').fps_out, 4);
+});
+
+test('a canvas that is away for a moment comes back selected, and stays chosen meanwhile', () => {
+    const store = new Store(() => 0);
+    store.setCanvases([canvas('left'), canvas('right')]);
+    store.selectOnly(['left', 'right']);
+    const { chosen } = store;
+
+    store.setCanvases([canvas('left')]);
+    assert.deepEqual([...store.selection], ['left']);
+    assert.equal(store.chosen, chosen);
+
+    store.setCanvases([canvas('left'), canvas('right')]);
+    assert.deepEqual([...store.selection], ['left', 'right']);
 });
 
 test('a canvas that goes leaves the selection; what is not there cannot be selected', () => {

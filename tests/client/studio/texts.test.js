@@ -6,7 +6,7 @@ import { TEXTS as CANVASES } from '../../../client/studio/canvases/texts.js';
 import { TEXTS as SOUND } from '../../../client/studio/sound/texts.js';
 import { EN } from '../../../client/studio/texts/en.js';
 import { RU } from '../../../client/studio/texts/ru.js';
-import { Texts, chooseLanguage } from '../../../client/studio/texts.js';
+import { Texts } from '../../../client/studio/texts.js';
 import { FakeElement } from './fakes.js';
 
 const CLIENT = new URL('../../../client/', import.meta.url).pathname;
@@ -33,7 +33,7 @@ const files = (folder) => readdirSync(folder, { withFileTypes: true }).flatMap((
 const VALUES = {
     kind: ['live', 'once', 'variations', 'playlist', 'ingest', 'test', 'drawing'],
     model: ['not_loaded', 'loading', 'ready', 'failed', 'unspecified'],
-    connection: ['up', 'down'],
+    connection: ['up', 'down', 'first', 'ended'],
     ended: ['cancelled', 'superseded', 'skipped', 'cleared', 'deleted', 'stopped'],
 };
 
@@ -151,11 +151,4 @@ test('what was unbound keeps what was written there since', () => {
     texts.setLanguage('ru');
 
     assert.equal(element.textContent, 'its own');
-});
-
-test('the language is the first wish that is spoken here', () => {
-    assert.equal(chooseLanguage([null, undefined, 'de-DE', 'ru-RU', 'en']), 'ru');
-    assert.equal(chooseLanguage(['EN-gb']), 'en');
-    assert.equal(chooseLanguage(['fr']), 'en');
-    assert.equal(chooseLanguage([]), 'en');
 });

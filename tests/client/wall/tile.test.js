@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import test, { afterEach, beforeEach } from 'node:test';
 
+import { Overlays } from '../../../client/overlay/overlays.js';
+import { Decoder } from '../../../client/paint/decoder.js';
+import { LocalScreen } from '../../../client/screen/local.js';
+import { OPEN } from '../../../client/stream/gate.js';
 import { Tile } from '../../../client/wall/tile.js';
-import { FakeEnvironment, HELLO } from '../fakes.js';
+import { FakeEnvironment, HELLO, settle } from '../fakes.js';
+import { FakeCanvas } from '../screen/fakes.js';
 import { FakeElement, FakeOverlays, FakeScreens } from './fakes.js';
 
 beforeEach(() => {
@@ -22,7 +27,7 @@ const wholly = (whole, pixelRatio = 2) => ({ whole, shown: whole, pixelRatio, is
 
 function setUp({ shape = SQUARE, fit = 'contain', place = wholly(PLACE), ...services } = {}) {
     const environment = new FakeEnvironment();
-    const screens = new FakeScreens();
+    const { screens = new FakeScreens() } = services;
     const parent = new FakeElement('main');
     const learned = [];
     const sight = { see: null, isWatched: false };
@@ -231,6 +236,79 @@ for (const [problem, tell] of [
     });
 }
 
+/** A page whose figures are open, and tiles whose screens are in its own thread. */
+function setUpOpen() {
+    const environment = new FakeEnvironment();
+    const page = Object.assign(new EventTarget(), {
+        hidden: false,
+        documentElement: new FakeElement('html'),
+        createElement: (name) => Object.assign(new FakeElement(name), { ownerDocument: page }),
+    });
+    globalThis.document = page;
+    const services = { environment, decoder: new Decoder(environment), formats: ['jpeg'], gate: OPEN };
+    const overlays = new Overlays(page, {
+        environment,
+        fetchJson: () => Promise.resolve({}),
+        watchSize: () => () => {},
+    });
+    page.dispatchEvent(Object.assign(new Event('keydown'), { key: 'd', code: 'KeyD' }));
+    const create = (_, options, events) => new LocalScreen(new FakeCanvas(), options, events, services);
+    return { environment, overlays, screens: { pipeline: 'main', create } };
+}
+
+test('a canvas that comes while the figures are open shows its own, also where screens are in the page', async () => {
+    const { environment, overlays, screens } = setUpOpen();
+    const parent = new FakeElement('main');
+    const tile = new Tile('late', SQUARE, parent, {
+        environment,
+        screens,
+        streamUrl: (slug) => slug,
+        surface: { fit: 'contain', background: null, isSmooth: true },
+        isVisible: true,
+        watchSight: () => () => {},
+        onShape: () => {},
+        overlays,
+        say: () => '',
+    });
+    environment.advance(0);
+    await settle();
+
+    const [section] = parent.children;
+    assert.equal(section.find('overlay-frames').textContent, '0 / s');
+    tile.close();
+});
+
+test('a screen that tells its figures at once does no harm', () => {
+    const shown = [];
+    const overlays = {
+        mount: (_, __, onOpen) => {
+            onOpen(true);
+            return { note: () => {}, show: (figures) => shown.push(figures), close: () => {} };
+        },
+    };
+    const screens = new FakeScreens();
+    const { create } = screens;
+    screens.create = (canvas, options, events) =>
+        Object.assign(create(canvas, options, events), { watchFigures: () => events.onFigures({ fps: 4 }) });
+
+    setUp({ overlays, screens });
+    screens.last.events.onFigures({ fps: 5 });
+
+    assert.deepEqual(shown, [{ fps: 5 }]);
+});
+
+test('a tile that cannot be made leaves nothing on the page', () => {
+    const parent = new FakeElement('main');
+    const screens = {
+        create: () => {
+            throw new Error('no memory for a canvas');
+        },
+    };
+
+    assert.throws(() => new Tile('left', SQUARE, parent, { screens, streamUrl: (slug) => slug }), /no memory/);
+    assert.deepEqual(parent.children, []);
+});
+
 test('a connection that was only lost is no problem to speak of', () => {
     const { events, section } = setUp();
 
@@ -360,15 +438,25 @@ test('a tile without an area asks for nothing until it has one', () => {
     assert.equal(screen.hung.length, 2);
 });
 
-test('a tile that lies wholly on another screen asks for nothing', () => {
+test('a tile that lies wholly on another screen looks until it knows its pictures’ shape, and no longer', () => {
     const whole = { x: 900, y: 0, width: 800, height: 600 };
     const shown = { x: 900, y: 0, width: 0, height: 600 };
-    const { environment, screen } = setUp({ place: { whole, shown, pixelRatio: 1, isGliding: false } });
+    const { environment, tile, screen, events, learned, sight } = setUp({
+        place: { whole, shown, pixelRatio: 1, isGliding: false },
+    });
 
+    sight.see(false);
+    environment.advance(10_000);
+    assert.deepEqual(screen.visible, [], 'its pictures may be wider than the canvas, and lie here, too');
+    events.onBox({ x: 0, y: 0, width: 1, height: 1 }, { width: 1600, height: 200 });
     environment.advance(250);
 
     assert.deepEqual(screen.visible, [false]);
     assert.deepEqual(screen.hung, []);
+    assert.deepEqual(learned, [{ width: 1600, height: 200 }], 'the wall hangs it for those');
+    tile.hang({ whole, shown: { x: 500, y: 0, width: 300, height: 600 }, pixelRatio: 1, isGliding: false });
+    sight.see(true);
+    assert.deepEqual(screen.visible, [false, true]);
 });
 
 test('a tile that is out of sight asks for nothing until it is back', () => {

@@ -196,6 +196,38 @@ for (const fit of ['contain', 'cover']) {
     });
 }
 
+test('a tile that cannot be made keeps no other from its place, and is tried again with the next list', () => {
+    const made = [];
+    const failures = [];
+    let isBroken = true;
+    const wall = new Wall(
+        { selection: null, fit: 'contain', screen: null },
+        (slug, shape) => {
+            if (slug === 'broken' && isBroken) {
+                throw new Error('no memory for a canvas');
+            }
+            made.push(slug);
+            return new FakeTile(slug, shape);
+        },
+        () => {},
+        (error) => failures.push(error.message),
+    );
+    wall.resize({ width: 2000, height: 1000 }, 1);
+    wall.update([canvas('first'), canvas('gone')]);
+    const [first, gone] = wall.tiles;
+
+    wall.update([canvas('first'), canvas('broken'), canvas('last')]);
+    assert.deepEqual(wall.tiles.map(({ slug }) => slug), ['first', 'last']);
+    assert.equal(first.hung.at(-1).shown.width, 995, 'there is room for two');
+    assert.deepEqual([first.closed, gone.closed], [0, 1]);
+    isBroken = false;
+    wall.update([canvas('first'), canvas('broken'), canvas('last')]);
+
+    assert.deepEqual(wall.tiles.map(({ slug }) => slug), ['first', 'broken', 'last']);
+    assert.deepEqual([made, failures], [['first', 'gone', 'last', 'broken'], ['no memory for a canvas']]);
+    assert.equal(gone.closed, 1, 'what is gone is closed once');
+});
+
 test('a timestamp is local time of day with milliseconds', () => {
     assert.equal(timeOfDay(new Date(2026, 0, 2, 3, 4, 5, 6).getTime() + 0.75), '03:04:05.006');
     assert.equal(timeOfDay(new Date(2026, 11, 31, 23, 59, 59, 999).getTime()), '23:59:59.999');
