@@ -17,7 +17,7 @@ const UNITS = ['B', 'kB', 'MB', 'GB'];
 
 /**
  * @typedef {object} ServerFigures What the server tells of this connection; null: it does not.
- * @property {number | null} fps That the canvas is to be painted at.
+ * @property {number | null} fps That the canvas is to be painted at; null, too, where nobody paints it here.
  * @property {number | null} link Bytes a second that the server measured of the link.
  * @property {Record<string, number> | null} drops By reason.
  */
@@ -135,5 +135,15 @@ export function serverFigures(state, slug, number) {
     const canvas = state?.canvases?.[slug];
     const subscribers = Array.isArray(canvas?.subscribers) ? canvas.subscribers : [];
     const row = subscribers.find((/** @type {any} */ one) => number !== null && one?.number === number);
-    return { fps: canvas?.fps ?? null, link: row?.goodput_bytes_s ?? null, drops: row?.drops ?? null };
+    return { fps: wantedFps(canvas), link: row?.goodput_bytes_s ?? null, drops: row?.drops ?? null };
+}
+
+/**
+ * What is wanted is wanted of a job that runs: pictures that are sent from elsewhere come as they come.
+ *
+ * @param {any} canvas
+ */
+function wantedFps(canvas) {
+    const isPainted = typeof canvas?.queue?.running === 'string' && (canvas.ingest ?? null) === null;
+    return isPainted ? canvas.fps ?? null : null;
 }

@@ -40,10 +40,11 @@ export class FrameRate {
 
 /**
  * @param {number} fps
- * @returns {string} As wide as its neighbours: `4.0`, `29`.
+ * @param {string} unit
+ * @returns {string} As wide as its neighbours: `4.0 FPS`, `29 FPS`; empty where no pictures come.
  */
-export function rateText(fps) {
-    return fps > 0 && fps < 9.95 ? fps.toFixed(1) : String(Math.round(fps));
+export function rateText(fps, unit) {
+    return fps > 0 ? `${fps < 9.95 ? fps.toFixed(1) : Math.round(fps)} ${unit}` : '';
 }
 
 // Figures that change more often are not read.

@@ -35,7 +35,7 @@ export class Stage {
             serverMs: () => model.serverMs(browser.nowMs()),
         });
         const tellRate = () => {
-            hud.showRate(this.#hasRate ? `${rateText(this.#fps)} ${words.fps}` : '');
+            hud.showRate(this.#hasRate ? rateText(this.#fps, words.fps) : '');
         };
         this.#model = model;
         this.#refresher = new Refresher(browser, () => {

@@ -18,8 +18,10 @@ import { MOST_JOBS } from './store.js';
 
 const FIGURES_MS = 2000;
 const OFFERS_MS = 15_000;
-// While the inference service is away, or a model is being loaded.
+// While a model is being loaded, or a list did not come.
 const SOON_MS = 3000;
+// Without an inference service nothing is on offer, for a moment or for the night.
+const OFFERS_CAP_MS = 30_000;
 
 export class Feed {
     #store;
@@ -29,6 +31,8 @@ export class Feed {
     #socket;
     /** @type {Map<string, any>} */
     #timers = new Map();
+    /** How often nothing was on offer, one after the other. */
+    #refusals = 0;
     #isClosed = false;
 
     /** @param {FeedServices} services */
@@ -65,8 +69,14 @@ export class Feed {
 
     /** The page is looked at again: what it shows is old. */
     wake() {
+        this.askAccess();
         void this.#askOffers();
         void this.#askFigures();
+    }
+
+    /** Another tab of this browser may have logged in or out. */
+    askAccess() {
+        void this.#askAccess();
     }
 
     /** Ask for older jobs than are known. */
@@ -79,8 +89,8 @@ export class Feed {
     #opened() {
         this.#store.setConnection('up');
         // It may be another server than the last time.
+        this.#refusals = 0;
         void this.#askJobs();
-        void this.#askAccess();
         this.wake();
     }
 
@@ -114,16 +124,22 @@ export class Feed {
     }
 
     async #askAccess() {
+        const { access } = this.#store;
         try {
             const { needs_token, authorised } = await this.#api.get('/login');
-            this.#store.setAccess({ needsToken: needs_token === true, isAuthorised: authorised === true });
+            if (this.#store.access === access) {
+                this.#store.setAccess({ needsToken: needs_token === true, isAuthorised: authorised === true });
+            } else {
+                // Somebody logged in or out meanwhile: the answer may be of before.
+                this.askAccess();
+            }
         } catch {
             this.#later('access', SOON_MS, () => this.#askAccess());
         }
     }
 
     async #askOffers() {
-        let isSoon = true;
+        let delayMs = OFFERS_MS;
         try {
             const [offered, styled] = await Promise.all([this.#api.get('/models'), this.#api.get('/styles')]);
             this.#store.setOffers({
@@ -132,17 +148,29 @@ export class Feed {
                 styles: styled.styles,
                 templates: styled.templates,
             });
-            isSoon = this.#store.models.some((model) => model.state === 'loading');
+            this.#refusals = 0;
+            if (this.#store.models.some((model) => model.state === 'loading')) {
+                delayMs = SOON_MS;
+            }
         } catch (error) {
             this.#store.setOffersProblem(error);
+            // Full jitter: the pages of a whole house ask.
+            delayMs = this.#environment.random() * Math.min(OFFERS_CAP_MS, SOON_MS * 2 ** this.#refusals);
+            this.#refusals += 1;
         }
-        this.#later('offers', isSoon ? SOON_MS : OFFERS_MS, () => this.#askOffers());
+        this.#later('offers', delayMs, () => this.#askOffers());
     }
 
     async #askFigures() {
         const askedMs = this.#environment.nowMs();
+        const wasServing = this.#store.service?.serving === true;
         try {
             this.#store.setState(await this.#api.get('/state?subscribers=0'), askedMs);
+            if (!wasServing && this.#store.service?.serving === true && this.#store.offersProblem !== null) {
+                // It is there by now.
+                this.#refusals = 0;
+                void this.#askOffers();
+            }
         } catch {
             // The figures stay as they were; that the server is away is told by the connection.
         }

@@ -127,10 +127,10 @@ export class Login {
     }
 
     #show() {
-        const { needsToken, isAuthorised } = this.#store.access;
-        find('#login').hidden = !needsToken || isAuthorised;
+        const { access: { needsToken, isAuthorised }, isLocked } = this.#store;
+        find('#login').hidden = !isLocked;
         find('#logout').hidden = !needsToken || !isAuthorised;
-        find('#locked').hidden = !needsToken || isAuthorised;
-        document.documentElement.dataset.access = !needsToken || isAuthorised ? 'full' : 'view';
+        find('#locked').hidden = !isLocked;
+        document.documentElement.dataset.access = isLocked ? 'view' : 'full';
     }
 }

@@ -34,13 +34,17 @@ const { notify } = new Toasts(find('#toasts'), texts, environment);
 const login = new Login({ store, texts, notify });
 const api = new Api({
     fetch: (url, init) => fetch(url, init),
-    login: () => login.ask(),
+    login: () => {
+        // A request was refused: the login has run out, or was ended in another tab.
+        store.setAccess({ needsToken: true, isAuthorised: false });
+        return login.ask();
+    },
     setTimer: (callback, delayMs) => environment.setTimer(callback, delayMs),
     clearTimer: (handle) => environment.clearTimer(handle),
 });
 login.use(api);
 
-const topbar = new Topbar({ store, api, texts, memory, notify });
+const topbar = new Topbar({ store, api, texts, memory, notify, logIn: () => login.ask() });
 const prompt = new PromptPanel({ store, api, texts, memory, environment, notify });
 void new JobsPanel({ store, api, texts, environment, notify, onUse: (job) => prompt.use(job) });
 void new ResultsPanel({
@@ -83,5 +87,8 @@ document.addEventListener('visibilitychange', () => {
         feed.wake();
     }
 });
+
+// Of two windows side by side none is ever hidden, and the other one may have ended the login.
+addEventListener('focus', () => feed.askAccess());
 
 feed.open();

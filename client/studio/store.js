@@ -116,6 +116,11 @@ export class Store extends EventTarget {
         return this.#book.jobs;
     }
 
+    /** Whether this page may only look until somebody logs in. */
+    get isLocked() {
+        return this.access.needsToken && !this.access.isAuthorised;
+    }
+
     /** How many jobs are kept. */
     get jobLimit() {
         return this.#book.limit;

@@ -9,6 +9,7 @@ import { find } from './dom.js';
  * @property {import('./api.js').Api} api
  * @property {import('./texts.js').Texts} texts
  * @property {import('./memory.js').Memory} memory
+ * @property {() => Promise<boolean>} logIn Asks the reader to log in; whether he did.
  * @property {(message: string, kind?: import('./toasts.js').ToastKind) => void} notify
  */
 
@@ -22,7 +23,7 @@ export class Topbar {
     #keys = /** @type {HTMLDialogElement} */ (find('#keys-dialog'));
 
     /** @param {TopbarServices} services */
-    constructor({ store, api, texts, memory, notify }) {
+    constructor({ store, api, texts, memory, logIn, notify }) {
         this.#store = store;
         this.#texts = texts;
         this.#memory = memory;
@@ -31,6 +32,7 @@ export class Topbar {
             () => store.canvases,
             // The answer counts at once: the events may be cut off while the canvases still can be changed.
             async (slug, blank) => store.setCanvas((await api.patch(`/canvases/${slug}`, { blank })).canvas),
+            { isLocked: () => store.isLocked, logIn },
         );
         find('#blank').addEventListener('click', () => void this.toggleBlank());
         find('#show-keys').addEventListener('click', () => this.showKeys());

@@ -431,3 +431,97 @@ async def test_two_presses_of_the_button_send_one_prompt(browser: Browser, tmp_p
 
         jobs = (await page.get("/jobs"))["jobs"]
         assert len([job for job in jobs if job["prompt"] == "only once"]) == 1
+
+
+async def test_the_blank_key_asks_for_the_login_once_and_then_does_what_was_asked(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with (
+        running_server(tmp_path, PSYCHE_TOKEN=TOKEN, **SETTINGS) as server,
+        studio(browser, server) as page,
+    ):
+        await page.until("!document.querySelector('#locked').hidden")
+        await page.page.keyboard.press("b")
+        await page.page.wait_for_selector("#login-dialog[open]")
+        await page.page.keyboard.press("Escape")
+        await page.until("!document.querySelector('#login-dialog').open")
+        assert await page.page.locator(".toast").count() == 0, "who gives up knows it"
+
+        await page.page.keyboard.press("b")
+        await page.page.fill("#field-token", TOKEN)
+        await page.page.keyboard.press("Enter")
+
+        await page.until("document.querySelector('#blank').classList.contains('is-on')")
+        await page.until("document.querySelector('#announcer').textContent === 'All canvases are dark'")
+        await page.until_server("/canvases", lambda told: all(one["blank"] for one in told["canvases"]))
+        assert page.complaints == [], "nothing was asked for that is refused"
+
+
+async def test_a_logout_in_another_tab_is_noticed(browser: Browser, tmp_path: Path) -> None:
+    async with running_server(tmp_path, PSYCHE_TOKEN=TOKEN, **SETTINGS) as server:
+        context = await browser.new_context()
+        async with studio(context, server) as page, studio(context, server) as other:
+            await page.page.click("#login")
+            await page.page.fill("#field-token", TOKEN)
+            await page.page.keyboard.press("Enter")
+            await page.until("!document.querySelector('#logout').hidden")
+            await other.page.evaluate("window.dispatchEvent(new Event('focus'))")
+            await other.until("document.querySelector('#locked').hidden")
+
+            await page.page.click("#logout")
+            await page.until("!document.querySelector('#locked').hidden")
+            await other.page.evaluate("window.dispatchEvent(new Event('focus'))")
+            await other.until("!document.querySelector('#locked').hidden")
+        await context.close()
+
+
+async def test_that_the_server_does_not_answer_is_said_until_it_does(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with running_server(tmp_path, **SETTINGS) as server, studio(browser, server) as page:
+        said = "document.querySelector('#form-error').textContent"
+        server.process.kill()
+        await page.page.wait_for_selector("#connection[data-state=down]")
+        await page.write("a lighthouse")
+        await page.page.click("#send")
+        await page.until(f"{said} === 'the server does not answer'")
+
+        assert server.url.port is not None
+        async with running_server(tmp_path, port=server.url.port, **SETTINGS):
+            await page.page.wait_for_selector("#connection[data-state=up]")
+            await page.until(f"{said} === ''")
+
+
+async def test_without_the_inference_service_a_job_says_that_it_waits_for_it(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with running_server(tmp_path, PSYCHE_INFERENCE="127.0.0.1:1", **SETTINGS) as server:
+        shown = Studio(await browser.new_page(), server)
+        await shown.page.goto(str(server.url.with_path("/studio")))
+        await shown.page.wait_for_selector("#targets .chip.is-selected")
+        await shown.write("a lighthouse", mode="live")
+        await shown.page.click("#send")
+
+        state = "document.querySelector('#jobs-running .job-state')?.textContent"
+        await shown.until(f"{state} === 'waiting for the painting service'")
+        assert await shown.page.inner_text("#jobs-running .job-time >> nth=0") == "", "no clock runs"
+        await shown.page.select_option("#language", "ru")
+        await shown.until(f"{state} === 'ждёт службу рисования'")
+        assert [url for url in shown.urls if "/preview?" in url] == []
+        await shown.page.close()
+
+
+async def test_an_image_that_is_too_big_is_told_before_it_is_sent(browser: Browser, tmp_path: Path) -> None:
+    async with running_server(tmp_path, **SETTINGS) as server, studio(browser, server) as page:
+        await page.write("a red field")
+        await page.page.check("input[name=source][value=upload]", force=True)
+        big = tmp_path / "big.png"
+        big.write_bytes(bytes(32 * 1024 * 1024 + 1))
+
+        await page.page.set_input_files("#field-image", big)
+
+        await page.until(
+            "document.querySelector('#error-upload').textContent === 'An image has at most 32 MB.'"
+        )
+        assert [url for url in page.urls if url.endswith("/images")] == []
+        assert page.complaints == []

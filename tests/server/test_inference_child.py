@@ -246,20 +246,24 @@ async def test_a_child_that_no_longer_answers_is_killed_and_replaced(service: Fa
 
 
 async def test_a_question_that_is_never_answered_counts_as_failed(service: FakeService) -> None:
-    asked = 0
+    has_spoken = asyncio.Event()
+    is_late = False
 
     async def probe() -> bool:
-        nonlocal asked
-        asked += 1
-        if asked == 2:
+        nonlocal is_late
+        # It must live long enough to say which process it is.
+        if not has_spoken.is_set():
+            return True
+        if not is_late:
+            is_late = True
             service.now_s += 11.0
-        if asked > 1:
-            await asyncio.Event().wait()
+        await asyncio.Event().wait()
         return True
 
     patience = Patience(ask_start_s=0.001, ask_s=0.001, answer_s=0.005)
     async with running(supervise(service, probe=probe, patience=patience)):
         first = await service.next_line()
+        has_spoken.set()
 
         assert await service.next_line() != first
 

@@ -28,23 +28,30 @@ export function makeDialog(texts, className, title, values = {}) {
 }
 
 /**
- * Ask before what cannot be undone.
+ * @typedef {object} Question
+ * @property {string} title Key of its text, as the next two.
+ * @property {string} text
+ * @property {string} action
+ * @property {() => import('../texts.js').Values | null} values Of the texts, as they are by now; null: there is
+ *     nothing to be asked any more.
+ */
+
+/**
+ * Ask before what cannot be undone. What it asks about may change while nobody answers: the question says so, and
+ * goes where it has become void.
  *
  * @param {Texts} texts
- * @param {{ title: string, text: string, action: string, values: import('../texts.js').Values }} question Keys of
- *     texts.
+ * @param {Question} question
+ * @param {{ source: EventTarget, type: string }} news What tells that the values may have changed.
  * @returns {Promise<boolean>}
  */
-export function confirmed(texts, { title, text, action, values }) {
+export function confirmed(texts, { title, text, action, values }, { source, type }) {
     const id = newId('dialog');
     const heading = element('h2', { className: 'dialog-title', id });
     const words = element('p', { id: `${id}-text` });
     const no = element('button', { className: 'button', value: '' });
     const yes = element('button', { className: 'button button-danger', value: 'yes' });
-    texts.bind(heading, title, { values });
-    texts.bind(words, text, { values });
     texts.bind(no, 'canvases.cancel');
-    texts.bind(yes, action, { values });
     const actions = element('div', { className: 'dialog-actions' }, no, yes);
     const form = element('form', { method: 'dialog' }, heading, words, actions);
     const dialog = element(
@@ -52,12 +59,26 @@ export function confirmed(texts, { title, text, action, values }) {
         { className: 'dialog', role: 'alertdialog', 'aria-labelledby': id, 'aria-describedby': `${id}-text` },
         form,
     );
+    const following = new AbortController();
+    const follow = () => {
+        const now = values();
+        if (now === null) {
+            dialog.close('');
+            return;
+        }
+        texts.bind(heading, title, { values: now });
+        texts.bind(words, text, { values: now });
+        texts.bind(yes, action, { values: now });
+    };
+    source.addEventListener(type, follow, { signal: following.signal });
     document.body.append(dialog);
-    dialog.showModal();
     return new Promise((resolve) => {
         dialog.addEventListener('close', () => {
+            following.abort();
             dialog.remove();
             resolve(dialog.returnValue === 'yes');
         });
+        dialog.showModal();
+        follow();
     });
 }

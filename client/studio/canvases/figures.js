@@ -43,6 +43,20 @@ export function figuresOf(canvas, traffic, jobs) {
     };
 }
 
+/**
+ * How many jobs wait for a canvas.
+ *
+ * @param {string} slug
+ * @param {Iterable<JobRecord>} jobs All that are known.
+ */
+export function waitingOn(slug, jobs) {
+    let count = 0;
+    for (const { canvas, state } of jobs) {
+        count += canvas === slug && state === 'queued' ? 1 : 0;
+    }
+    return count;
+}
+
 /** @param {StudioCanvas} canvas */
 function stateOf({ blank, paused, state }) {
     // The switches are told at once, the state with the next message to the screens.

@@ -1,14 +1,15 @@
 /** The studio's canvases: a card for each, live, in the order in which the server lists them. */
 
-import { element } from '../dom.js';
+import { element, find } from '../dom.js';
 import { Format } from '../format.js';
 import { Batch } from '../frames.js';
 import { KeyedList } from '../keyed.js';
 import { tell } from '../problems.js';
+import { AccessNote } from './access-note.js';
 import { Card } from './card.js';
 import { openCreateDialog } from './create.js';
 import { confirmed } from './dialog.js';
-import { figuresOf } from './figures.js';
+import { figuresOf, waitingOn } from './figures.js';
 import { SettingsDialog } from './settings-dialog.js';
 import { TEXTS } from './texts.js';
 
@@ -46,10 +47,13 @@ export class CanvasesPanel {
         texts.add(TEXTS);
         this.#format = new Format(texts.language);
         this.#parts = build(texts);
+        const { signal } = this.#closing;
+        // The page's own button knows how.
+        const access = new AccessNote(store, texts, () => find('#login').click(), signal);
+        this.#parts.bar.append(access.root);
         root.append(this.#parts.bar, this.#parts.grid, this.#parts.empty);
         this.#list = new KeyedList(this.#parts.grid, ({ slug }) => slug, (canvas) => this.#makeRow(canvas));
         this.#batch = new Batch(() => this.#show(), (callback) => environment.requestFrame(callback));
-        const { signal } = this.#closing;
         for (const news of ['canvases', 'jobs', 'traffic', 'selection']) {
             store.addEventListener(news, this.#batch.request, { signal });
         }
@@ -168,25 +172,30 @@ export class CanvasesPanel {
      * @param {number} count
      */
     async #clear({ slug }, count) {
-        const { api, texts } = this.#services;
+        const { api, texts, store } = this.#services;
+        const values = () => {
+            const waiting = waitingOn(slug, store.jobs.values());
+            return waiting === 0 ? null : { name: slug, count: waiting };
+        };
         const question = {
-            title: 'canvases.clear-title', text: 'canvases.clear-text', action: 'canvases.clear',
-            values: { name: slug, count },
+            title: 'canvases.clear-title', text: 'canvases.clear-text', action: 'canvases.clear', values,
         };
         // A single job can be asked for again: one question less.
-        if (count <= 1 || (await confirmed(texts, question))) {
+        if (count <= 1 || (await confirmed(texts, question, { source: store, type: 'jobs' }))) {
             this.#try(() => api.post(`/canvases/${slug}/queue/clear`));
         }
     }
 
     /** @param {StudioCanvas} canvas */
-    async #remove({ slug }) {
-        const { api, texts } = this.#services;
+    async #remove({ slug, epoch }) {
+        const { api, texts, store } = this.#services;
+        // One that was made anew by the same name is another canvas.
+        const isThere = () => store.canvases.some((known) => known.slug === slug && known.epoch === epoch);
         const question = {
             title: 'canvases.delete-title', text: 'canvases.delete-text', action: 'canvases.delete',
-            values: { name: slug },
+            values: () => (isThere() ? { name: slug } : null),
         };
-        if (await confirmed(texts, question)) {
+        if (await confirmed(texts, question, { source: store, type: 'canvases' })) {
             this.#try(() => api.delete(`/canvases/${slug}`));
         }
     }

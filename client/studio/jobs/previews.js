@@ -8,6 +8,7 @@
  * @property {string} url
  * @property {string} version Of what is there to see: another one is asked for when it changes.
  * @property {number} intervalMs Between two requests.
+ * @property {() => boolean} [isThere] Whether there is still something to ask for, when its turn has come.
  */
 
 /**
@@ -97,7 +98,10 @@ export class Previews {
      */
     #wanting(id) {
         const entry = this.#entries.get(id);
-        return entry === undefined || entry.isLoading || entry.loaded === entry.wish.version ? [] : [[id, entry]];
+        if (entry === undefined || entry.isLoading || entry.loaded === entry.wish.version) {
+            return [];
+        }
+        return entry.wish.isThere?.() === false ? [] : [[id, entry]];
     }
 
     #pump() {

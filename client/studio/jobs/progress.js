@@ -18,18 +18,43 @@
 const isEndless = (/** @type {JobRecord} */ { kind, parameters }) =>
     kind === 'live' || kind === 'ingest' || parameters.loop === true;
 
+// What the inference service paints; the others come from elsewhere.
+const PAINTED = new Set(['live', 'once', 'variations']);
+
+/**
+ * Whether a job that runs does nothing but wait for the inference service.
+ *
+ * @param {JobRecord} job
+ * @param {{ canvases: { slug: string, state?: string }[], service: Record<string, any> | null }} known
+ */
+export function isWaitingForService({ kind, state, canvas }, { canvases, service }) {
+    if (state !== 'running' || !PAINTED.has(kind)) {
+        return false;
+    }
+    const told = canvases.find(({ slug }) => slug === canvas)?.state;
+    if (told === 'unavailable' || told === 'painting') {
+        return told === 'unavailable';
+    }
+    // A canvas that is dark or paused does not tell, and some jobs have none.
+    return service?.serving === false;
+}
+
 /**
  * @param {JobRecord} job That has not ended.
  * @param {number} nowMs On the server's clock.
+ * @param {boolean} [isWaiting] For the inference service: no time of painting passes.
  * @returns {Progress}
  */
-export function progressOf(job, nowMs) {
+export function progressOf(job, nowMs, isWaiting = false) {
     const { step, total_steps: total } = job;
     const told = { bar: /** @type {Progress['bar']} */ ('none'), step, total, elapsedMs: null, remainingMs: null };
     if (job.state === 'queued') {
         return job.position === null
             ? { ...told, key: 'progress.queued', values: {} }
             : { ...told, key: 'progress.position', values: { position: job.position } };
+    }
+    if (isWaiting) {
+        return { ...told, key: 'progress.away', values: {} };
     }
     const elapsedMs = Math.max(0, nowMs - (job.started_ms ?? nowMs));
     if (job.loading !== null && job.loading !== undefined) {

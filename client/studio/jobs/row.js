@@ -2,7 +2,7 @@
 
 import { element, setText } from '../dom.js';
 import { clock } from '../format.js';
-import { progressOf } from './progress.js';
+import { isWaitingForService, progressOf } from './progress.js';
 
 /** @typedef {import('./book.js').JobRecord} JobRecord */
 
@@ -19,6 +19,8 @@ const STEP_INTERVAL_MS = 250;
 const SECOND_MS = 1000;
 // A live picture is on the canvases beside it as well.
 const LIVE_INTERVAL_MS = 2000;
+// For a moment the pictures of the live job before it go on.
+const LIVE_SETTLES_MS = 1000;
 
 export class JobRow {
     #services;
@@ -73,7 +75,7 @@ export class JobRow {
         }
         this.#job = job;
         this.#second = second;
-        const progress = progressOf(job, nowMs);
+        const progress = progressOf(job, nowMs, isWaitingForService(job, store));
         this.root.dataset.state = job.state;
         texts.bind(this.#state, progress.key, { values: progress.values });
         this.#showTime(progress);
@@ -134,15 +136,19 @@ export class JobRow {
     }
 
     /** @param {JobRecord} job */
-    #followPreview({ id, kind, canvas, preview, step, images, started_ms: startedMs }) {
+    #followPreview({ id, kind, canvas, preview, step, images, loading, started_ms: startedMs }) {
         const { previews, store } = this.#services;
-        const isLive = kind !== 'once' && kind !== 'variations' && kind !== 'drawing';
+        // It has no picture of its own: the newest one of its canvas is shown.
+        const isOnCanvas = kind !== 'once' && kind !== 'variations' && kind !== 'drawing';
         const frameMs = store.traffic.get(canvas ?? '')?.newest_ms ?? 0;
-        const hasPicture = isLive ? frameMs >= (startedMs ?? Infinity) : step > 0 || images.length > 0;
+        const firstMs = (startedMs ?? Infinity) + (kind === 'live' ? LIVE_SETTLES_MS : 0);
+        const isOnScreens = frameMs >= firstMs && (loading ?? null) === null;
+        const hasPicture = isOnCanvas ? isOnScreens : step > 0 || images.length > 0;
         if (hasPicture) {
-            const version = isLive ? String(frameMs) : `${step}-${images.length}`;
-            const intervalMs = isLive ? LIVE_INTERVAL_MS : STEP_INTERVAL_MS;
-            previews.follow(id, { url: preview, version, intervalMs }, (blob) => this.#showPreview(blob));
+            const version = isOnCanvas ? String(frameMs) : `${step}-${images.length}`;
+            const intervalMs = isOnCanvas ? LIVE_INTERVAL_MS : STEP_INTERVAL_MS;
+            const isThere = () => hasPreview(store, id, isOnCanvas);
+            previews.follow(id, { url: preview, version, intervalMs, isThere }, (blob) => this.#showPreview(blob));
         }
     }
 
@@ -169,4 +175,17 @@ export class JobRow {
             this.#cancel.removeAttribute('aria-disabled');
         }
     }
+}
+
+/**
+ * Whether the server still has a preview: of what runs, and of a canvas only while that is not dark.
+ *
+ * @param {Pick<import('../store.js').Store, 'jobs' | 'canvases'>} store
+ * @param {string} id
+ * @param {boolean} isOnCanvas Whether it is the picture of its canvas.
+ */
+export function hasPreview({ jobs, canvases }, id, isOnCanvas) {
+    const job = jobs.get(id);
+    return job?.state === 'running'
+        && !(isOnCanvas && canvases.some(({ slug, blank }) => slug === job.canvas && blank === true));
 }

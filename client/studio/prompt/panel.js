@@ -38,6 +38,8 @@ export class PromptPanel {
     #limits = limitsOf(null, []);
     /** @type {any} */
     #keepTimer = null;
+    /** Whether the form says that the server does not answer. */
+    #isUnanswered = false;
     #field = /** @type {HTMLTextAreaElement} */ (find('#field-prompt'));
 
     /** @param {PromptServices} services */
@@ -72,6 +74,7 @@ export class PromptPanel {
             ? { field: 'upload', key: 'problem.uploading' }
             : problemOf(values, aim);
         if (problem !== null) {
+            this.#isUnanswered = false;
             this.#form.showProblem(problem.field, this.#texts.t(problem.key, problem.values));
             return;
         }
@@ -79,6 +82,7 @@ export class PromptPanel {
             return;
         }
         this.#form.clearProblems();
+        this.#isUnanswered = false;
         try {
             const sending = this.#sendRenewing(values);
             this.#showSend();
@@ -91,6 +95,7 @@ export class PromptPanel {
         } catch (error) {
             const field = error instanceof ApiError ? error.field : null;
             this.#form.showProblem(field, tell(error, this.#texts));
+            this.#isUnanswered = error instanceof ApiError && error.code === 'unreachable';
         } finally {
             this.#showSend();
         }
@@ -147,6 +152,13 @@ export class PromptPanel {
         this.#store.addEventListener('selection', limits.request);
         this.#store.addEventListener('canvases', limits.request);
         this.#store.addEventListener('access', () => this.#showSend());
+        this.#store.addEventListener('connection', () => {
+            if (this.#isUnanswered && this.#store.connection === 'up') {
+                // It answers again: what was said of it is not so any more.
+                this.#isUnanswered = false;
+                this.#form.clearProblem();
+            }
+        });
         this.#texts.addEventListener('language', () => {
             this.#showLimits();
             this.#showSend();
@@ -230,8 +242,7 @@ export class PromptPanel {
     }
 
     #showSend() {
-        const { needsToken, isAuthorised } = this.#store.access;
-        const isLocked = needsToken && !isAuthorised;
+        const { isLocked } = this.#store;
         const { isBusy } = this.#sender;
         // Not `disabled`: the focus stays where it is.
         find('#send').setAttribute('aria-disabled', String(isBusy));

@@ -12,6 +12,18 @@ import { tell } from '../problems.js';
  * @property {boolean} isUploading
  */
 
+// The server takes no more.
+const MOST_MB = 32;
+
+/**
+ * Tell why a file need not be sent; null: it may do.
+ *
+ * @param {{ size: number }} file
+ */
+export function problemOfFile({ size }) {
+    return size > MOST_MB * 1024 * 1024 ? { key: 'problem.too_big', values: { max: MOST_MB } } : null;
+}
+
 export class Pictures {
     #api;
     #texts;
@@ -89,6 +101,13 @@ export class Pictures {
         this.#texts.unbind(chosen.state);
         chosen.state.textContent = '';
         if (file === undefined) {
+            chosen.isUploading = false;
+            return;
+        }
+        const problem = problemOfFile(file);
+        if (problem !== null) {
+            chosen.isUploading = false;
+            this.#onProblem(field, this.#texts.t(problem.key, problem.values));
             return;
         }
         chosen.isUploading = true;

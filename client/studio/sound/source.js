@@ -155,6 +155,10 @@ export class SoundSource {
         this.#texts.bind(status, `sound.state.${reason ?? state}`);
         this.#texts.bind(start, isOver(told) ? 'sound.listen' : 'sound.stop');
         status.classList.toggle('is-wrong', state === 'failed');
+        if (reason === 'undecodable') {
+            // There is nothing to play, to pause or to seek in.
+            this.#dropPlayer();
+        }
         if (state !== 'listening') {
             this.#handlers.onSilence();
         }

@@ -163,6 +163,7 @@ export const EN = {
     'problem.range': 'From {min} to {max}.',
     'problem.steps_of': 'From {min} to {max}, a multiple of {step}.',
     'problem.uploading': 'The image is still on its way.',
+    'problem.too_big': 'An image has at most {max} MB.',
 
     'jobs.title': 'In progress',
     'jobs.empty': 'Nothing is being painted.',
@@ -182,6 +183,7 @@ export const EN = {
     'progress.step': 'step {step} of {total}',
     'progress.picture': 'picture {step} of {total}',
     'progress.live': 'painting',
+    'progress.away': 'waiting for the painting service',
     'progress.running': 'running',
     'progress.elapsed': '{elapsed}',
     'progress.remaining': '{elapsed}, {remaining} left',

@@ -169,6 +169,7 @@ export const RU = {
     'problem.range': 'От {min} до {max}.',
     'problem.steps_of': 'От {min} до {max}, кратно {step}.',
     'problem.uploading': 'Изображение ещё загружается.',
+    'problem.too_big': 'Изображение — не больше {max} МБ.',
 
     'jobs.title': 'В работе',
     'jobs.empty': 'Сейчас ничего не рисуется.',
@@ -188,6 +189,7 @@ export const RU = {
     'progress.step': 'шаг {step} из {total}',
     'progress.picture': 'картина {step} из {total}',
     'progress.live': 'рисуется',
+    'progress.away': 'ждёт службу рисования',
     'progress.running': 'идёт',
     'progress.elapsed': '{elapsed}',
     'progress.remaining': '{elapsed}, осталось {remaining}',

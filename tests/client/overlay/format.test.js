@@ -6,6 +6,9 @@ import {
 } from '../../../client/overlay/format.js';
 import { FIGURES } from './fakes.js';
 
+// A canvas on which a job runs.
+const PAINTED = { fps: 4, queue: { length: 0, running: 'a' }, ingest: null };
+
 const NO_SERVER = { fps: null, link: null, drops: null };
 
 test('numbers have as many digits as can be read', () => {
@@ -70,11 +73,19 @@ test('frames are told with how many there are to be, where the server has told t
 
 test('of the server’s state this connection’s row is taken', () => {
     const ours = { number: 7, goodput_bytes_s: 5000, drops: { replaced: 1 } };
-    const state = { canvases: { left: { fps: 4, subscribers: [{ number: 6, drops: {} }, ours] } } };
+    const state = { canvases: { left: { ...PAINTED, subscribers: [{ number: 6, drops: {} }, ours] } } };
 
     assert.deepEqual(serverFigures(state, 'left', 7), { fps: 4, link: 5000, drops: { replaced: 1 } });
     assert.deepEqual(serverFigures(state, 'left', 8), { fps: 4, link: null, drops: null });
     assert.deepEqual(serverFigures(state, 'left', null), { fps: 4, link: null, drops: null });
+});
+
+test('how many frames there are to be is told of a job that paints them, of no other', () => {
+    const fpsOf = (canvas) => serverFigures({ canvases: { left: canvas } }, 'left', 7).fps;
+
+    assert.equal(fpsOf(PAINTED), 4);
+    assert.equal(fpsOf({ ...PAINTED, ingest: { accepted: 9, dropped: 0, refused: 0 } }), null, 'a feed');
+    assert.equal(fpsOf({ ...PAINTED, queue: { length: 0, running: null } }), null, 'pushed, or nothing at all');
 });
 
 test('whatever the server answers instead says nothing', () => {

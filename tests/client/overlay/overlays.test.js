@@ -130,7 +130,7 @@ test('a page that is hidden asks nothing', async () => {
 test('what the browser measured and what the server knows stand beside each other', async () => {
     const { document, answer, mount } = setUp();
     const ours = { number: 3, goodput_bytes_s: 14e6, drops: { replaced: 5 } };
-    answer.state = { canvases: { left: { fps: 4, subscribers: [ours] } } };
+    answer.state = { canvases: { left: { fps: 4, queue: { running: 'a' }, subscribers: [ours] } } };
     const { mounted, panel, texts } = mount('left');
     mounted.note({ ...HELLO, subscriber: 3 });
     document.press('d');

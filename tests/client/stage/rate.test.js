@@ -40,7 +40,12 @@ test('after a rest the new rate counts, not the pause', () => {
 });
 
 test('rates are written short', () => {
-    assert.deepEqual([0, 0.2, 4, 9.94, 9.96, 29.7].map(rateText), ['0', '0.2', '4.0', '9.9', '10', '30']);
+    const told = [0.2, 4, 9.94, 9.96, 29.7].map((fps) => rateText(fps, 'FPS'));
+    assert.deepEqual(told, ['0.2 FPS', '4.0 FPS', '9.9 FPS', '10 FPS', '30 FPS']);
+});
+
+test('where no pictures come there is no figure to show', () => {
+    assert.equal(rateText(0, 'FPS'), '');
 });
 
 test('it is told once a second while pictures come, and then no more', () => {

@@ -62,7 +62,7 @@ test('fields that hold text are told from those that do not', () => {
 });
 
 /** Canvases that change when the request is answered. */
-function show(slugs) {
+function show(slugs, entrance) {
     const canvases = slugs.map((slug) => ({ slug, blank: false }));
     const asked = [];
     const setBlank = (slug, isBlank) => new Promise((resolve, reject) => {
@@ -71,7 +71,7 @@ function show(slugs) {
             resolve();
         } });
     });
-    const blackout = new Blackout(() => canvases, setBlank);
+    const blackout = new Blackout(() => canvases, setBlank, entrance);
     return { canvases, asked, blackout };
 }
 
@@ -129,4 +129,51 @@ test('canvases that could not be darkened are named, and it is not told that all
 
 test('where no canvas is there is nothing to tell', async () => {
     assert.equal(await show([]).blackout.toggle(), null);
+});
+
+function door({ isLocked = true, takes = true } = {}) {
+    const state = { isLocked, asked: 0 };
+    return {
+        state,
+        isLocked: () => state.isLocked,
+        logIn: () => {
+            state.asked += 1;
+            state.isLocked = !takes;
+            return Promise.resolve(takes);
+        },
+    };
+}
+
+test('whoever is not logged in is asked once, before any canvas is', async () => {
+    const entrance = door();
+    const { canvases, asked, blackout } = show(['left', 'right'], entrance);
+
+    const done = blackout.toggle();
+    assert.equal(asked.length, 0);
+    await settle();
+    assert.equal(entrance.state.asked, 1);
+    asked.forEach(({ answer }) => answer());
+
+    assert.deepEqual(await done, { isBlank: true, failed: [] });
+    assert.ok(canvases.every(({ blank }) => blank));
+});
+
+test('who does not log in changes nothing, and is told nothing more', async () => {
+    const { asked, blackout } = show(['left', 'right'], door({ takes: false }));
+
+    assert.equal(await blackout.toggle(), null);
+    assert.equal(asked.length, 0);
+    assert.equal(blackout.isBlank, false);
+});
+
+test('a login that ran out and was not renewed is no failure of the canvases', async () => {
+    const entrance = door({ isLocked: false });
+    const { asked, blackout } = show(['left'], entrance);
+
+    const done = blackout.toggle();
+    entrance.state.isLocked = true;
+    asked[0].fail();
+
+    assert.equal(await done, null);
+    assert.equal(blackout.isBlank, false);
 });

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Previews } from '../../../client/studio/jobs/previews.js';
+import { hasPreview } from '../../../client/studio/jobs/row.js';
 import { FakeEnvironment, settle } from '../fakes.js';
+import { job } from './fakes.js';
 
 function made() {
     const environment = new FakeEnvironment();
@@ -142,4 +144,35 @@ test('of a hidden page nothing is asked for, and the newest once it is seen agai
 
     previews.setShown(true);
     assert.deepEqual(loads.map(({ url }) => url), ['/jobs/a/preview?at=5']);
+});
+
+test('what is no longer there when its turn comes is not asked for, and is again once it is back', async () => {
+    const { previews, loads, environment } = made();
+    let isThere = true;
+    const follow = (version) =>
+        previews.follow('a', { ...wish('a', version, 2000), isThere: () => isThere }, () => {});
+    previews.setVisible('a', true);
+    follow('1');
+    loads[0].resolve('x');
+    await settle();
+    follow('2');
+
+    isThere = false;
+    environment.advance(10_000);
+    assert.equal(loads.length, 1);
+
+    isThere = true;
+    follow('3');
+    assert.deepEqual(loads.slice(1).map(({ url }) => url), ['/jobs/a/preview?at=3']);
+});
+
+test('only what runs has a preview, and what is shown on a canvas only while that is not dark', () => {
+    const known = (changes, canvas = {}) =>
+        ({ jobs: new Map([['a', job('a', changes)]]), canvases: [{ slug: 'left', ...canvas }] });
+
+    assert.equal(hasPreview(known({ kind: 'live' }), 'a', true), true);
+    assert.equal(hasPreview(known({ kind: 'live' }, { blank: true }), 'a', true), false);
+    assert.equal(hasPreview(known({ kind: 'once' }, { blank: true }), 'a', false), true, 'it is painted all the same');
+    assert.equal(hasPreview(known({ kind: 'live', state: 'cancelled' }), 'a', true), false);
+    assert.equal(hasPreview(known({}), 'b', true), false);
 });

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { endingOf, progressOf } from '../../../client/studio/jobs/progress.js';
+import { endingOf, isWaitingForService, progressOf } from '../../../client/studio/jobs/progress.js';
+import { EN } from '../../../client/studio/texts/en.js';
+import { RU } from '../../../client/studio/texts/ru.js';
 import { job } from './fakes.js';
 
 test('a bar is as long as the steps that are done', () => {
@@ -67,4 +69,32 @@ test('an end says its reason', () => {
         key: 'ended.other', values: { reason: 'tired' },
     });
     assert.equal(endingOf(job('a', { state: 'succeeded' })).key, 'ended.done');
+});
+
+test('what waits for the inference service says so, and no time of painting passes', () => {
+    for (const kind of ['live', 'once', 'variations']) {
+        const waiting = progressOf(job('a', { kind, step: 1, total_steps: 4 }), 9000, true);
+
+        assert.equal(waiting.key, 'progress.away');
+        assert.equal(waiting.bar, 'none');
+        assert.equal(waiting.elapsedMs, null);
+    }
+    assert.equal(progressOf(job('a', { state: 'queued' }), 9000, true).key, 'progress.queued');
+    assert.notEqual(EN['progress.away'], undefined);
+    assert.notEqual(RU['progress.away'], undefined);
+});
+
+test('the canvas tells whether its job waits for the service; where it cannot, the service is asked', () => {
+    const away = { serving: false };
+    const waits = (changes, state, service) =>
+        isWaitingForService(job('a', changes), { canvases: [{ slug: 'left', state }], service });
+
+    assert.equal(waits({ kind: 'live' }, 'unavailable', null), true);
+    assert.equal(waits({ kind: 'live' }, 'painting', away), false, 'a probe that comes late tells less than a picture');
+    assert.equal(waits({ kind: 'live' }, 'blank', away), true);
+    assert.equal(waits({ kind: 'live' }, 'blank', { serving: true }), false);
+    assert.equal(waits({ canvas: null }, 'painting', away), true);
+    assert.equal(waits({ canvas: null }, 'unavailable', null), false);
+    assert.equal(waits({ kind: 'test' }, 'blank', away), false, 'a test picture needs no service');
+    assert.equal(waits({ state: 'queued' }, 'unavailable', away), false);
 });

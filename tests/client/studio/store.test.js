@@ -46,6 +46,15 @@ async function opened(options) {
     return all;
 }
 
+/** Let seconds pass in which the server says that it is there. */
+async function pass({ environment }, seconds) {
+    for (let second = 0; second < seconds; second += 1) {
+        environment.advance(1000);
+        environment.socket.push(JSON.stringify({ type: 'pong' }));
+        await settle();
+    }
+}
+
 const tell = ({ environment }, event) => environment.socket.push(JSON.stringify(event));
 
 test('it subscribes first and asks for the list then', async () => {
@@ -291,4 +300,78 @@ test('a model is found by its name, by an alias, and by no name at all', () => {
     assert.equal(store.model('first').name, 'one');
     assert.equal(store.model('').name, 'two');
     assert.equal(store.model('three'), null);
+});
+
+test('while nothing is on offer the pauses grow, up to half a minute', async () => {
+    const all = made();
+    all.answers.set('/models', new Error('the inference service is unavailable'));
+    all.answers.set('/state?subscribers=0', { inference: { serving: false } });
+    all.environment.randomValue = 0.99;
+    all.feed.open();
+    all.environment.socket.accept();
+    await settle();
+
+    await pass(all, 600);
+
+    assert.ok(all.count('/models') >= 600 / 30, `${all.count('/models')} times`);
+    assert.ok(all.count('/models') <= 26, `${all.count('/models')} times`);
+});
+
+test('as soon as the service is told to serve, what it offers is asked for', async () => {
+    const all = made();
+    all.answers.set('/models', new Error('the inference service is unavailable'));
+    all.answers.set('/state?subscribers=0', { inference: { serving: false } });
+    all.environment.randomValue = 0.99;
+    all.feed.open();
+    all.environment.socket.accept();
+    await settle();
+    await pass(all, 60);
+
+    all.answers.set('/models', { models: [model('m')], default: 'm' });
+    all.answers.set('/state?subscribers=0', { inference: { serving: true } });
+    all.environment.advance(2000);
+    await settle();
+
+    assert.equal(all.store.offersProblem, null);
+});
+
+test('a service that serves and refuses all the same is not hurried again and again', async () => {
+    const all = made();
+    all.answers.set('/models', new Error('no models'));
+    all.environment.randomValue = 0.99;
+    all.feed.open();
+    all.environment.socket.accept();
+    await settle();
+
+    await pass(all, 120);
+
+    assert.ok(all.count('/models') <= 11, `${all.count('/models')} times`);
+});
+
+test('a logout in another tab is noticed when the page is looked at again', async () => {
+    const { feed, store, answers, count } = await opened();
+    assert.equal(store.isLocked, false);
+
+    answers.set('/login', { needs_token: true, authorised: false });
+    feed.wake();
+    await settle();
+    assert.equal(store.isLocked, true);
+
+    answers.set('/login', { needs_token: true, authorised: true });
+    feed.askAccess();
+    await settle();
+    assert.equal(store.isLocked, false);
+    assert.equal(count('/login'), 3);
+});
+
+test('an answer that was overtaken by a login does not lock the page again', async () => {
+    const { feed, store, answers } = await opened();
+    answers.set('/login', { needs_token: true, authorised: false });
+
+    feed.askAccess();
+    store.setAccess({ needsToken: true, isAuthorised: true });
+    answers.set('/login', { needs_token: true, authorised: true });
+    await settle();
+
+    assert.equal(store.isLocked, false);
 });

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { problemOfFile } from '../../../client/studio/prompt/pictures.js';
 import {
     EMPTY, RULES, bodyOf, problemOf, readDraft, usedFields, valuesOf,
 } from '../../../client/studio/prompt/values.js';
+import { EN } from '../../../client/studio/texts/en.js';
+import { RU } from '../../../client/studio/texts/ru.js';
+import { Texts } from '../../../client/studio/texts.js';
 import { image, job } from './fakes.js';
 
 const AIM = { canvases: ['left', 'right'], sourceId: null, maskId: null, rules: RULES };
@@ -119,4 +123,13 @@ test('a draft that is none is an empty form', () => {
     for (const kept of [null, '', '{', 'null', '[]', '7', '{"prompt": 5, "token": "x"}']) {
         assert.deepEqual(readDraft(kept), EMPTY, String(kept));
     }
+});
+
+test('an image that the server would refuse for its size is not sent', () => {
+    const most = 32 * 1024 * 1024;
+
+    assert.equal(problemOfFile({ size: most }), null);
+    const { key, values } = problemOfFile({ size: most + 1 });
+    assert.equal(new Texts({ en: EN, ru: RU }, 'en').t(key, values), 'An image has at most 32 MB.');
+    assert.equal(new Texts({ en: EN, ru: RU }, 'ru').t(key, values), 'Изображение — не больше 32 МБ.');
 });
