@@ -76,6 +76,9 @@ class SimulatedTime:
         heapq.heappush(self._due, (due_at, next(self._numbers), alarm))
         return alarm
 
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> Alarm:
+        return self.call_at(self.now_s + delay_s, call)
+
     def settle(self) -> None:
         """Call what is due now."""
         self.advance(0.0)

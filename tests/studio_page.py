@@ -18,6 +18,8 @@ from processes import Server
 SLOW = {"steps": 100, "width": 1024, "height": 1024}
 # Long enough for other pages to be opened meanwhile.
 LONG = {"steps": 100, "width": 2048, "height": 2048}
+# The same, with something new to be seen every second.
+SERIES = {"mode": "variations", "count": 64, "steps": 20, "width": 1024, "height": 1024}
 
 # Notes what every bar has shown, by job, and the previews beside it.
 WATCH = """() => {

@@ -277,7 +277,7 @@ async def test_sixteen_canvases_are_back_after_a_restart_and_knocked_once_a_seco
                 within_s=60,
             )
 
-    assert set(knocks) == {"probe"}, f"no socket is opened to a server that is away: {knocks}"
+    assert set(knocks) <= {"probe"}, f"no socket is opened to a server that is away: {knocks}"
     # A random wait is half a second at first: over some seconds there may be a few more.
     assert len(knocks) <= away_s + 5, knocks
     assert back_s <= 8.0

@@ -374,3 +374,14 @@ def test_the_state_of_a_new_connection_tells_what_is_not_known() -> None:
 
     assert (state["rtt_ms"], state["min_rtt_ms"], state["goodput_bytes_s"]) == (None, None, None)
     assert state["in_flight"] == 0
+
+
+def test_frames_that_were_sent_again_are_waited_for_no_longer_than_they_take() -> None:
+    flow = FlowControl()
+    flow.sent(1, 100_000, 0.0)
+    assert flow.settled_at == float("inf"), "a first sending is always acknowledged"
+    flow.acknowledge(1, 0.5)
+
+    flow.sent(1, 100_000, 10.0, again=True)
+
+    assert 10.0 < flow.settled_at < 13.0

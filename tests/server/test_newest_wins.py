@@ -280,3 +280,23 @@ NewestWins.TestCase.settings = settings(
     max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 test_every_visible_screen_ends_on_the_newest_picture = NewestWins.TestCase
+
+
+def test_what_a_processed_picture_would_weigh_in_full_is_no_reason_to_keep_it_back() -> None:
+    machine = NewestWins()
+    machine.begin()
+    machine.hide(0)
+    machine.process(PROCESSINGS[1])
+
+    machine.teardown()
+
+
+def test_an_acknowledgement_that_seemed_too_soon_holds_up_no_better_tier() -> None:
+    machine = NewestWins()
+    machine.begin()
+    machine.say_ready(index=0, visible=True, side=200, max_fps=None, formats=["jpeg"])
+    machine.publish(2)
+    machine.move_tier(0, Tier(scale=0.25, format="jpeg", quality=60))
+    machine.process(PROCESSINGS[2])
+
+    machine.teardown()

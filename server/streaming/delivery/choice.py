@@ -74,6 +74,9 @@ class Choice:
     def best(self, frame: Frame, now_s: float, *, shown: Tier) -> Tier | None:
         """Return the best tier that the link carries, for a canvas that rests; None: the one shown is."""
         tier = self._ask(self._subscriber.chooser.best_tier, frame, now_s)
+        if tier is ORIGINAL and shown is not ORIGINAL and frame.treatment is not None:
+            # What a processed picture weighs in full is a guess until it was made once.
+            return tier
         estimate = self._canvas.renditions.estimate
         # Of one picture, what weighs more shows more.
         return tier if estimate(frame, tier)[0] > estimate(frame, shown)[0] else None

@@ -326,8 +326,10 @@ class Writer:
         if now_s < rests_at:
             self._alarm.set(rests_at)
             return False
-        if self._flow.in_flight:
-            # The acknowledgement pumps.
+        if self._flow.in_flight and now_s < (settled_at := self._flow.settled_at):
+            # The acknowledgement pumps, or time does.
+            if settled_at < float("inf"):
+                self._alarm.set(settled_at)
             return False
         self._may_refine = False
         tier = self._choice.best(frame, now_s, shown=self._sent_tier)

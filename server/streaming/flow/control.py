@@ -103,6 +103,19 @@ class FlowControl:
         return len(self._flying) if self.is_acknowledging else 0
 
     @property
+    def settled_at(self) -> float:
+        """From when on nothing on its way is waited for, monotonic seconds; infinite where something is.
+
+        Only frames that were sent again: an acknowledgement that came too soon for the second sending may
+        have been of it all the same, and then there is no other.
+        """
+        if not all(again for *_, again in self._flying):
+            return float("inf")
+        rate = self._link.bytes_s
+        transmission_s = self._bytes / rate if rate else 1.0
+        return self._last_sent_at + self._trip.usual_s + 2.0 * transmission_s
+
+    @property
     def in_flight_bytes(self) -> int:
         """Bytes sent and not acknowledged; 0 while the peer is silent."""
         return self._bytes if self.is_acknowledging else 0
