@@ -197,7 +197,7 @@ async def test_what_is_ready_and_what_failed_is_told_to_who_does_not_see_it(
             job = (await post(server, "/jobs", {"prompt": "a hill"}))["job"]
             # The early one may end while the page begins to follow: both are told at once then.
             await page.until(
-                "/^(Готова 1 картина|Готовы 2 картины)$/.test(document.querySelector('#announcer').textContent)"
+                "/^Готов(а 1|ы 2) картин/.test(document.querySelector('#announcer').textContent)"
             )
 
             failed = {"id": "failed", "state": "failed", "kind": "live", "error": "no memory"}
