@@ -14,6 +14,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 from processes import Server
 
 
+SETTINGS = {"PSYCHE_SIZE": "128x128", "PSYCHE_FPS": "4"}
 # Long enough for a bar to be seen moving, on a machine of any speed.
 SLOW = {"steps": 100, "width": 1024, "height": 1024}
 # Long enough for other pages to be opened meanwhile.
@@ -162,3 +163,14 @@ async def studio(
         yield shown
     finally:
         await page.close()
+
+
+async def post(server: Server, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Post what starts something, past the page."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(server.url.with_path(path), json=body) as response,
+    ):
+        assert response.status in (201, 202), await response.text()
+        answer: dict[str, Any] = await response.json()
+        return answer
