@@ -10,6 +10,7 @@ import asyncio
 import importlib.util
 import inspect
 import os
+import signal
 from collections.abc import AsyncIterator, Generator
 
 import pytest
@@ -20,7 +21,7 @@ from ffmpeg import find_ffmpeg
 SKIPPED = pytest.StashKey[list[str]]()
 
 # What a task that is about to end may take for it, seconds.
-LAST_WORD_S = 1.0
+LAST_WORD_S = 10.0
 
 # Of a test that drives a browser, seconds: on a busy machine without a GPU each picture takes its time.
 BROWSER_TIMEOUT_S = 180
@@ -65,6 +66,8 @@ def missing_for(item: pytest.Item) -> str | None:
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to count."""
     config.stash[SKIPPED] = []
+    # Ended from outside (tests/run.sh), it ends the servers and browsers that it has started, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

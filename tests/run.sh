@@ -14,7 +14,7 @@ fi
 
 report=$(mktemp)
 browsers=
-trap 'test -z "$browsers" || kill "$browsers" 2>/dev/null; rm -f "$report"' EXIT
+trap 'test -z "$browsers" || { kill "$browsers" 2>/dev/null; wait "$browsers"; }; rm -f "$report"' EXIT
 trap 'exit 130' INT TERM
 
 echo "The browsers' tests run beside these; their report comes at the end."

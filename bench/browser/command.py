@@ -87,14 +87,17 @@ async def measure(options: Options) -> Sheet:
     try:
         return await _measure(options)
     except BaseExceptionGroup as errors:
-        raise _plain(errors) from errors
+        plain = _plain(errors)
+        if plain is None:
+            raise
+        raise plain from errors
 
 
-def _plain(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the error of ours in a group of tasks that holds nothing else; otherwise the group."""
+def _plain(errors: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """Return the error of ours in a group of tasks that holds nothing else."""
     ours, others = errors.split(BenchError)
     if ours is None or others is not None:
-        return errors
+        return None
     first: BaseException = ours
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]

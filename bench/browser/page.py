@@ -160,13 +160,13 @@ async def opened(tools: DevTools, url: str, *, width: int, height: int) -> Async
 
 async def _follow(page: BrowserPage, session: str, kind: str) -> None:
     """Listen to a worker of the page, which waits to be let go on."""
+    if kind == "worker":
+        with contextlib.suppress(BenchError):
+            await page.tools.command("Network.enable", session=session)
+            page.workers.add(session)
+    # Whether it is listened to or not.
     with contextlib.suppress(BenchError):
-        try:
-            if kind == "worker":
-                await page.tools.command("Network.enable", session=session)
-                page.workers.add(session)
-        finally:
-            await page.tools.command("Runtime.runIfWaitingForDebugger", session=session)
+        await page.tools.command("Runtime.runIfWaitingForDebugger", session=session)
 
 
 async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:

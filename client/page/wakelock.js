@@ -12,7 +12,8 @@ import { browser } from '../stream/environment.js';
  * @property {Pick<import('../stream/environment.js').Environment, 'setTimer' | 'clearTimer'>} environment
  */
 
-// A system that takes the lock from a page in front has a reason, which may pass: a battery that is charged, say.
+// A system that refuses the lock, or takes it from a page in front, has a reason which may pass: a battery that is
+// charged, say.
 const PATIENCE_MS = 30_000;
 
 /**
@@ -25,7 +26,7 @@ function browserWake({ wakeLock = undefined } = navigator) {
 
 /**
  * Browsers take the lock away when the page is hidden: it is asked for again whenever the page is back in front.
- * Where it is taken from a page in front it is asked for after a while.
+ * Where it is refused to a page in front, or taken from it, it is asked for after a while.
  *
  * @param {WakeEnvironment} [environment]
  * @returns {() => Promise<void>} Lets the display sleep again.
@@ -48,12 +49,15 @@ export function keepAwake({ wakeLock, page, environment } = browserWake()) {
             return;
         }
         isAsking = true;
-        // Refused on a low battery, say; the next time that the page comes to the front is another chance.
+        // Refused on a low battery, say: asked for again after a while, or when the page comes to the front.
         lock = await wakeLock.request('screen').catch(() => null);
         isAsking = false;
-        lock?.addEventListener('release', askLater, { signal });
         if (signal.aborted) {
             await letGo();
+        } else if (lock === null) {
+            askLater();
+        } else {
+            lock.addEventListener('release', askLater, { signal });
         }
     };
 

@@ -108,7 +108,7 @@ export class Painter {
 
     /** Draw the last picture anew: its place has another size. */
     repaint() {
-        // Whatever is on its way will be drawn at the new size anyway, unless it turns out to be corrupt.
+        // Whatever is on its way will be drawn at the new size anyway, unless it turns out to be corrupt or overtaken.
         this.#isStale = this.#held.count + this.#decoding.size + this.#decoded.count > 0;
         if (this.#shown !== null && !this.#isStale) {
             this.#enter(this.#shown, null, true);
@@ -210,14 +210,14 @@ export class Painter {
             // One broken image is no reason to stop; the server still waits for its release.
             this.#acknowledge(item);
             this.#handlers.onCorrupt(item.frame);
-            if (this.#isStale) {
-                this.repaint();
-            }
         } else {
             item.decoded_ms = this.#environment.nowMs();
             // Up at once and down slowly: what took long once will again.
             this.#decodeTookMs = Math.max(item.decoded_ms - startedMs, 0.9 * this.#decodeTookMs);
             this.#offerBitmap({ item, bitmap });
+        }
+        if (this.#isStale) {
+            this.repaint();
         }
         this.#decodeNext();
     }

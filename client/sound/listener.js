@@ -16,7 +16,7 @@ import { Analysis } from './features.js';
  * @typedef {object} SoundState
  * @property {'off' | 'starting' | 'waiting' | 'listening' | 'failed'} state Waiting: for the first click or key,
  *     without which browsers let no page hear.
- * @property {Reason} [reason] Of a failure. What is absent or lost is tried again by itself.
+ * @property {Reason} [reason] Of a failure. What is absent, busy or lost is tried again by itself.
  */
 
 /**
@@ -50,7 +50,7 @@ const REASONS = {
 };
 
 // What is waited for, and asked for again by itself.
-const AWAITED = new Set(['absent', 'lost']);
+const AWAITED = new Set(['absent', 'busy', 'lost']);
 
 /**
  * Whether nothing is listened to any more, nor waited for.
@@ -263,7 +263,7 @@ export class Listener {
      */
     #failMicrophone(reason, deviceId) {
         this.#fail(reason);
-        if (reason === 'refused' || reason === 'unsupported') {
+        if (!AWAITED.has(reason)) {
             return;
         }
         // A new hold: what waits for the microphone ends with the next wish.
@@ -274,9 +274,7 @@ export class Listener {
             void this.#ask(deviceId);
         };
         this.#environment.devices?.addEventListener('devicechange', again, { signal: this.#hold.signal });
-        if (AWAITED.has(reason)) {
-            this.#retryTimer = this.#environment.setTimer(again, RETRY_MS);
-        }
+        this.#retryTimer = this.#environment.setTimer(again, RETRY_MS);
     }
 
     /** @param {Reason} reason */

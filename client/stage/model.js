@@ -205,7 +205,7 @@ export class Model {
             way: running === null ? [] : this.#bar.ahead(this.serverMs(nowMs)),
             step: running === null ? '' : stepOf(running, this.#words),
             elapsed: times === null ? '' : clockTime(times.elapsedS),
-            remaining: times === null || STANDING.has(phase) ? '' : remainingOf(times),
+            remaining: times === null || STANDING.has(this.#state) ? '' : remainingOf(times),
             next: this.#next.map(({ who, prompt, message }) => ({
                 who,
                 wish: clean(prompt || message, LIMITS.waiting),

@@ -33,7 +33,8 @@ JSON_PROTOCOL = "psyche.v1.json"
 # The largest message a client may send: all of them are small maps of numbers.
 MAX_CLIENT_MESSAGE_BYTES = 16 * 1024
 _LARGEST = sys.float_info.max
-# What all canvases tell their screens at a time, in two forms, and no more.
+# Statuses are written as soon as they have changed, for all who are there; who comes later finds those that
+# were written last. Bounded, however many canvases there are.
 _MAX_SHARED = 64
 _shared: OrderedDict[tuple[int, Form], tuple[Mapping[str, Any], bytes]] = OrderedDict()
 

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
+import secrets
 
 from aiohttp import web
 
@@ -21,6 +22,7 @@ from server.web.guesses import Guesses
 
 
 COOKIE = "psyche_login"
+# What a show may last; the cookie ends with the server that gave it, if that is sooner.
 COOKIE_S = 30 * 24 * 3600
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?")
@@ -47,6 +49,9 @@ class Access:
     def __init__(self, settings: Settings) -> None:
         self.guesses = Guesses()
         self._token = settings.token.get_secret_value() if settings.token else None
+        # Of this process alone: a cookie made of nothing but the token could be computed by everybody who
+        # tries words, and would be a way around the limit.
+        self._cookie_key = secrets.token_bytes(32)
         own = {f"[{settings.host}]" if ":" in settings.host else settings.host}
         self._hosts = {host.lower() for host in (*_LOOPBACK, *own, *settings.allowed_hosts)}
         # Whoever listens on any address without naming hosts has said that everybody may come in.
@@ -117,7 +122,7 @@ class Access:
             return True
         shown = self._bearer(request)
         if shown is None:
-            # Nobody guesses that.
+            # Nobody guesses that: it is not limited.
             cookie = request.cookies.get(COOKIE, "")
             return hmac.compare_digest(_bytes(cookie), self.cookie_value().encode())
         if _JUDGED not in request:
@@ -145,9 +150,9 @@ class Access:
         return shown.strip() if self._token is not None and scheme.lower() == "bearer" else None
 
     def cookie_value(self) -> str:
-        """Return what the login cookie holds: it proves the token and does not tell it."""
+        """Return what the login cookie holds: whoever has it has shown the token to this process."""
         assert self._token is not None
-        return hmac.new(self._token.encode(), b"psyche login v1", hashlib.sha256).hexdigest()
+        return hmac.new(self._cookie_key, self._token.encode(), hashlib.sha256).hexdigest()
 
 
 def changes_state(request: web.BaseRequest) -> bool:

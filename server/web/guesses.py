@@ -10,7 +10,8 @@ being locked out is that others have tries of their own:
   with an old token uses up nothing.
 - All addresses together have tries, too, since one may call from many. Addresses that have shown the right
   token lately, and this machine itself, are not held to that.
-- The login cookie cannot be guessed, is never counted, and lets in whoever else is guessing.
+- The login cookie holds what nobody can compute or guess: it is never counted, and lets in whoever else is
+  guessing.
 
 Behind a proxy, or on a unix socket, all who call have one address, and share its tries. What a proxy says in
 `X-Forwarded-For` is not believed, as anybody can write it: where guessers are to be told apart there, it is

@@ -257,7 +257,7 @@ def test_the_cookie_proves_the_token_without_telling_it() -> None:
     value = access.cookie_value()
 
     assert TOKEN not in value
-    assert value != make_access(token="another").cookie_value()
+    assert value != make_access(token=TOKEN).cookie_value(), "who tries words cannot make a cookie of them"
     assert access.is_authorised(request(Cookie=f"{COOKIE}={value}"))
     access.check(request("POST", "/canvases", Cookie=f"{COOKIE}={value}"))
 

@@ -173,6 +173,19 @@ async def test_a_processed_picture_is_kept_for_nobody_who_does_not_come(
     await until(lambda: made._sources[-1]._picture is None)
 
 
+async def test_nor_for_whoever_asked_for_a_single_picture(
+    made: Renditions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (treated(number, encoded(width=64 + number)) for number in (1, 2))
+    await Asked(made, first, HALF).answer()
+
+    monkeypatch.setattr(renditions, "_EXPECT_S", 0.0)
+    await made.image(second, "png", width=16)
+
+    assert made._sources[-1].shows(second)
+    await until(lambda: made._sources[-1]._picture is None)
+
+
 async def test_a_picture_that_is_not_processed_is_kept_for_nobody(made: Renditions, loads: Watched) -> None:
     first, second = (frame_of(number, encoded(width=64 + number)) for number in (1, 2))
     for tier in (HALF, FULL):

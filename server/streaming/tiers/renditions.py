@@ -147,6 +147,8 @@ class Renditions:
             return await self._snapshots.image(source, tier, width, self._note_snapshot)
         finally:
             self._count_broken(source)
+            if source.is_expecting:
+                self._expect(source, asyncio.get_running_loop())
 
     def _note_snapshot(self, source: Source, tier: Tier, image: EncodedImage) -> None:
         self.encoded += 1

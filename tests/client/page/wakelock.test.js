@@ -87,6 +87,26 @@ test('what is taken from a page in front is asked for again after a while, and n
     assert.equal(environment.timers.size, 0);
 });
 
+test('a page in front that was refused asks again after a while, however often', async () => {
+    let isCharged = false;
+    const { environment, locks, asked } = setUp({
+        request: () => (isCharged ? Promise.resolve(new FakeLock()) : Promise.reject(new Error('NotAllowedError'))),
+    });
+    await settle();
+    for (const count of [2, 3]) {
+        environment.advance(30_000);
+        await settle();
+        assert.equal(asked(), count);
+    }
+
+    isCharged = true;
+    environment.advance(30_000);
+    await settle();
+
+    assert.equal(locks.length, 1);
+    assert.equal(environment.timers.size, 0);
+});
+
 test('a page that starts hidden asks once it is shown', async () => {
     const { locks, turn } = setUp({ visibilityState: 'hidden' });
     await settle();

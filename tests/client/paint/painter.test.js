@@ -259,6 +259,22 @@ test('what is drawn anew is not forgotten where the frame that was on its way is
     assert.equal(environment.decodes.length, 0, 'that is done with');
 });
 
+test('what is drawn anew is not forgotten where the frame that was on its way is overtaken', async () => {
+    const { environment, drawn, painter, offer } = setUp();
+    offer(1);
+    offer(2);
+    await environment.finishDecode(1);
+    environment.paint();
+
+    painter.repaint();
+    await environment.finishDecode();
+    await environment.finishDecode();
+    environment.paint();
+
+    assert.deepEqual(drawn, [2, 2]);
+    assert.equal(environment.decodes.length, 0, 'that is done with');
+});
+
 test('sequences that begin anew are newer than the ones before', async () => {
     const { environment, drawn, painter, offer } = setUp();
     offer(500);

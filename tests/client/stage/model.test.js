@@ -304,6 +304,8 @@ test('while nothing goes on nothing counts down, and the bar stands', () => {
         const view = model.view(HERE + 10_000);
         assert.deepEqual([view.elapsed, view.remaining], ['0:40', '']);
         assert.equal(view.way.at(-1).fraction, 0.25);
+        model.lose(HERE + 10_000, 1006);
+        assert.equal(model.view(HERE + 15_000).remaining, '');
         model.follow(status({ job: timed }), HERE + 10_000);
         assert.equal(model.view(HERE + 10_000).remaining, '−1:20');
     }
