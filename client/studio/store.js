@@ -101,6 +101,8 @@ export class Store extends EventTarget {
      */
     selection = new Set();
     #isAccessKnown = false;
+    /** @type {StudioCanvas[]} */
+    #toldCanvases = [];
     #book = new JobBook(FIRST_JOBS);
     #clock = { offsetMs: 0, rttMs: Infinity, atMs: -Infinity };
     #nowMs;
@@ -135,8 +137,14 @@ export class Store extends EventTarget {
         return this.#nowMs() + this.#clock.offsetMs;
     }
 
-    /** @param {StudioCanvas[]} canvases */
+    /** @param {StudioCanvas[]} canvases As the server tells of them by itself. */
     setCanvases(canvases) {
+        this.#toldCanvases = canvases;
+        this.#takeCanvases(canvases);
+    }
+
+    /** @param {StudioCanvas[]} canvases */
+    #takeCanvases(canvases) {
         this.canvases = canvases;
         this.#tell('canvases');
         const selected = this.#chosenThere();
@@ -147,17 +155,31 @@ export class Store extends EventTarget {
     }
 
     /**
-     * Take what the server answered about one canvas: the events may be late, or cut off. A canvas that went
-     * meanwhile does not come back by it.
+     * Change a canvas, and take what the server answers: the events may be late, or cut off. What they told of it
+     * meanwhile is newer, or is followed by the event of this change. A canvas that went meanwhile does not come
+     * back by it.
      *
-     * @param {StudioCanvas} canvas
+     * @param {string} slug
+     * @param {() => Promise<{ canvas: StudioCanvas }>} ask
+     * @returns {Promise<StudioCanvas>} As it is known now.
      */
-    setCanvas(canvas) {
-        const isSame = (/** @type {StudioCanvas} */ known) =>
-            known.slug === canvas.slug && known.epoch === canvas.epoch;
-        if (this.canvases.some(isSame)) {
-            this.setCanvases(this.canvases.map((known) => (isSame(known) ? canvas : known)));
+    async changeCanvas(slug, ask) {
+        const before = this.#toldOf(slug);
+        const { canvas } = await ask();
+        const isSame = (/** @type {StudioCanvas} */ known) => known.slug === slug && known.epoch === canvas.epoch;
+        if (this.#toldOf(slug) === before && this.canvases.some(isSame)) {
+            this.#takeCanvases(this.canvases.map((known) => (isSame(known) ? canvas : known)));
         }
+        return this.canvases.find(isSame) ?? canvas;
+    }
+
+    /**
+     * What the events told of a canvas last.
+     *
+     * @param {string} slug
+     */
+    #toldOf(slug) {
+        return JSON.stringify(this.#toldCanvases.find((canvas) => canvas.slug === slug));
     }
 
     /** @param {JobRecord} job */
@@ -237,10 +259,10 @@ export class Store extends EventTarget {
     setAccess(access) {
         const before = this.access;
         const wasKnown = this.#isAccessKnown;
-        this.access = access;
-        this.#isAccessKnown = true;
         const isChanged = access.isAuthorised !== before.isAuthorised;
+        this.#isAccessKnown = true;
         if (isChanged || access.needsToken !== before.needsToken) {
+            this.access = access;
             this.#tell('access');
         }
         if (isChanged && wasKnown) {
@@ -253,7 +275,7 @@ export class Store extends EventTarget {
      * @param {boolean} isSelected
      */
     select(slug, isSelected) {
-        const others = [...this.selection].filter((selected) => selected !== slug);
+        const others = [...this.chosen].filter((chosen) => chosen !== slug);
         this.selectOnly(isSelected ? [...others, slug] : others);
     }
 

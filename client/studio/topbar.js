@@ -31,7 +31,7 @@ export class Topbar {
         this.#blackout = new Blackout(
             () => store.canvases,
             // The answer counts at once: the events may be cut off while the canvases still can be changed.
-            async (slug, blank) => store.setCanvas((await api.patch(`/canvases/${slug}`, { blank })).canvas),
+            (slug, blank) => store.changeCanvas(slug, () => api.patch(`/canvases/${slug}`, { blank })),
             { isLocked: () => store.isLocked, logIn },
         );
         find('#blank').addEventListener('click', () => void this.toggleBlank());

@@ -11,7 +11,7 @@ export class AccessNote {
     #store;
 
     /**
-     * @param {Pick<Store, 'access' | 'addEventListener'>} store
+     * @param {Pick<Store, 'isLocked' | 'addEventListener'>} store
      * @param {import('../texts.js').Texts} texts
      * @param {() => void} logIn
      * @param {AbortSignal} signal Ends it.
@@ -28,7 +28,6 @@ export class AccessNote {
     }
 
     #show() {
-        const { needsToken, isAuthorised } = this.#store.access;
-        this.root.hidden = !needsToken || isAuthorised;
+        this.root.hidden = !this.#store.isLocked;
     }
 }

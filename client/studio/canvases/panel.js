@@ -150,9 +150,9 @@ export class CanvasesPanel {
         const path = (/** @type {StudioCanvas} */ { slug }) => `/canvases/${slug}`;
         return {
             select: (slug, isSelected) => store.select(slug, isSelected),
-            change: (canvas, patch) => this.#try(async () => {
-                store.setCanvas((await api.patch(path(canvas), patch)).canvas);
-            }),
+            change: (canvas, patch) => this.#try(
+                () => store.changeCanvas(canvas.slug, () => api.patch(path(canvas), patch)),
+            ),
             skip: (canvas) => this.#try(() => api.post(`${path(canvas)}/queue/skip`)),
             clear: (canvas, count) => void this.#clear(canvas, count),
             cancel: (job) => this.#try(() => api.delete(`/jobs/${job.id}`)),

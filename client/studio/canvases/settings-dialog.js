@@ -53,8 +53,8 @@ export class SettingsDialog {
         this.#slug = canvas.slug;
         const { texts, api, store, screens, timers } = services;
         const send = async (/** @type {Record<string, any>} */ patch) => {
-            this.#told = (await api.patch(`/canvases/${this.#slug}`, patch)).canvas;
-            store.setCanvas(this.#told);
+            const ask = () => api.patch(`/canvases/${this.#slug}`, patch);
+            this.#told = await store.changeCanvas(this.#slug, ask);
         };
         this.#patcher = new Patcher(send, timers, {
             onSettled: () => this.#settle(),

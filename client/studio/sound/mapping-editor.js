@@ -82,8 +82,7 @@ export class MappingEditor {
         this.#slug = slug;
         this.#told = store.canvases.find((canvas) => canvas.slug === slug) ?? null;
         const send = async (/** @type {Record<string, any>} */ patch) => {
-            const { canvas } = await api.patch(`/canvases/${slug}`, patch);
-            store.setCanvas(canvas);
+            const canvas = await store.changeCanvas(slug, () => api.patch(`/canvases/${slug}`, patch));
             if (slug === this.#slug) {
                 this.#told = canvas;
             }

@@ -189,7 +189,7 @@ test('a connection that the server wants no more is told as ended', async () => 
     assert.equal(store.connection, 'ended');
 });
 
-test('what is answered about a canvas counts at once, unless it is another one by now', () => {
+test('what is answered about a canvas counts at once, unless it is another one by now', async () => {
     const store = new Store(() => 0);
     store.setCanvases([{ ...canvas('left'), epoch: 'e1' }, { ...canvas('right'), epoch: 'e2' }]);
     let told = 0;
@@ -197,12 +197,42 @@ test('what is answered about a canvas counts at once, unless it is another one b
         told += 1;
     });
 
-    store.setCanvas({ ...canvas('left'), epoch: 'e1', blank: true });
-    store.setCanvas({ ...canvas('right'), epoch: 'older', blank: true });
-    store.setCanvas({ ...canvas('gone'), epoch: 'e3' });
+    const change = ({ ...answer }) => store.changeCanvas(answer.slug, () => Promise.resolve({ canvas: answer }));
+    await change({ ...canvas('left'), epoch: 'e1', blank: true });
+    await change({ ...canvas('right'), epoch: 'older', blank: true });
+    await change({ ...canvas('gone'), epoch: 'e3' });
 
     assert.deepEqual(store.canvases.map(({ slug, blank }) => [slug, blank]), [['left', true], ['right', undefined]]);
     assert.equal(told, 1);
+});
+
+test('what was told of a canvas meanwhile is newer than the answer, what was told of others is not', async () => {
+    const store = new Store(() => 0);
+    const [left, right] = [{ ...canvas('left'), epoch: 'e1' }, { ...canvas('right'), epoch: 'e2' }];
+    store.setCanvases([left, right]);
+    const answers = [];
+    const ask = () => new Promise((resolve) => { answers.push(resolve); });
+    const changing = [store.changeCanvas('left', ask), store.changeCanvas('right', ask)];
+
+    store.setCanvases([{ ...left, paused: true, blank: true }, { ...right }]);
+    answers[0]({ canvas: { ...left, blank: true } });
+    answers[1]({ canvas: { ...right, blank: true } });
+
+    assert.deepEqual((await Promise.all(changing)).map(({ paused, blank }) => [paused === true, blank]), [
+        [true, true], [false, true],
+    ]);
+    assert.deepEqual(store.canvases.map(({ blank }) => blank), [true, true]);
+    assert.equal(store.canvases[0].paused, true);
+});
+
+test('what the page may do is the same until something new is told of it', () => {
+    const store = new Store(() => 0);
+    store.setAccess({ needsToken: true, isAuthorised: false });
+    const { access } = store;
+
+    store.setAccess({ needsToken: true, isAuthorised: false });
+
+    assert.equal(store.access, access, 'who asks twice at once is not overtaken by himself');
 });
 
 test('a login and a logout are told; what the page may do anyway is not told as one', () => {
@@ -289,6 +319,9 @@ test('a canvas that goes leaves the selection; what is not there cannot be selec
     store.select('right', false);
     assert.deepEqual([...store.selection], []);
     assert.equal(told, 3);
+
+    store.setCanvases([canvas('left'), canvas('right')]);
+    assert.deepEqual([...store.selection], ['left'], 'it was away for a moment only');
 });
 
 test('a model is found by its name, by an alias, and by no name at all', () => {
