@@ -6,6 +6,8 @@
  * all the time, and no picture would ever be seen.
  */
 
+import { SINGLE_PICTURES } from '../stream/wire.js';
+
 /** @typedef {import('../stream/wire.js').Transition} Transition */
 
 /** @type {Transition} */
@@ -71,8 +73,7 @@ export class Rhythm {
  * @param {number} canvasFps
  */
 export function plannedPauseMs({ state, job }, canvasFps) {
-    // These paint one picture, or each of several as soon as it is done.
-    const isPaced = state === 'painting' && job?.kind !== 'once' && job?.kind !== 'variations';
+    const isPaced = state === 'painting' && !SINGLE_PICTURES.has(job?.kind ?? '');
     const fps = job?.parameters?.fps ?? canvasFps;
     return isPaced && fps > 0 ? 1000 / fps : Infinity;
 }

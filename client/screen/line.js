@@ -6,6 +6,7 @@
  * out of memory, and one that reports an error mostly lives on.
  */
 
+import { reportLater } from '../stream/environment.js';
 import { TICK_MS } from '../stream/socket.js';
 import { RemoteScreen } from './remote.js';
 
@@ -104,10 +105,8 @@ export class Line {
         try {
             events?.[name]?.(...values);
         } catch (error) {
-            // Reported as what it is, and no reason to keep other screens from their news.
-            this.#services.environment.setTimer(() => {
-                throw error;
-            }, 0);
+            // No reason to keep other screens from their news.
+            reportLater(this.#services.environment, error);
         }
     }
 

@@ -3,6 +3,7 @@
  * the page nor the network, and everything that it gives is clean text or a number.
  */
 
+import { SINGLE_PICTURES } from '../stream/wire.js';
 import { isNumber, readJob } from './job.js';
 import { Bar, clockTime, timesOf } from './progress.js';
 import { LIMITS, clean } from './text.js';
@@ -48,9 +49,6 @@ const SHOWN_WAITING = 5;
 
 // Nothing goes on, and nobody knows for how long: there is no time to count down.
 const STANDING = new Set(['paused', 'unavailable']);
-
-// These give one picture now and then, and no number a second.
-const SINGLE_PICTURES = new Set(['once', 'variations']);
 
 const NO_SUCH_CANVAS = 4404;
 const FULL = 1013;

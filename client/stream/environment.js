@@ -52,3 +52,15 @@ export const browser = {
     },
     createImageBitmap: (image) => createImageBitmap(image),
 };
+
+/**
+ * Have the browser report an error as what it is, without ending what is being done.
+ *
+ * @param {Pick<Environment, 'setTimer'>} environment
+ * @param {unknown} error
+ */
+export function reportLater(environment, error) {
+    environment.setTimer(() => {
+        throw error;
+    }, 0);
+}

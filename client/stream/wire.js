@@ -9,6 +9,9 @@ import { decode, encode } from '../vendor/msgpack.js';
 
 export const SUB_PROTOCOL = 'psyche.v1.msgpack';
 
+/** Kinds of jobs that paint one picture, or each of several as soon as it is done: they have no rate. */
+export const SINGLE_PICTURES = new Set(['once', 'variations']);
+
 /**
  * @typedef {object} Size
  * @property {number} width Pixels.

@@ -5,6 +5,7 @@
  * A wall may be larger than this screen, which then shows one of several equal parts of it.
  */
 
+import { browser, reportLater } from '../stream/environment.js';
 import { fill, hang, intersection } from './layout.js';
 
 /** @typedef {import('../stream/wire.js').CanvasRecord} CanvasRecord */
@@ -67,7 +68,7 @@ export class Wall {
      * @param {(error: unknown) => void} [onFailure] A tile could not be made: the others hang without it, and the next
      *     list is another chance.
      */
-    constructor(options, makeTile, onCount, onFailure = report) {
+    constructor(options, makeTile, onCount, onFailure = (error) => reportLater(browser, error)) {
         this.#options = options;
         this.#makeTile = makeTile;
         this.#onCount = onCount;
@@ -183,15 +184,4 @@ export class Wall {
             return null;
         }
     }
-}
-
-/**
- * Have the browser report an error as what it is, without ending what is being done.
- *
- * @param {unknown} error
- */
-function report(error) {
-    setTimeout(() => {
-        throw error;
-    }, 0);
 }
