@@ -161,7 +161,7 @@ def _changes(body: Body, default: object) -> dict[str, Any]:
 
 
 class CanvasPatch(Body):
-    """What `PATCH /canvases/{slug}` takes: any of these."""
+    """What `PATCH /canvases/{slug}` takes: any of these; null is what a new canvas has."""
 
     width: Side | None = None
     height: Side | None = None
@@ -170,26 +170,26 @@ class CanvasPatch(Body):
     quality: Annotated[int, Number, Field(ge=1, le=100)] | None = None
     paused: bool | None = None
     blank: bool | None = None
-    # None is a value here: screens show each frame as soon as they can.
     present_delay_ms: Annotated[int, Number, Field(ge=0, le=5000)] | None = None
-    # And here: back to how a new canvas has it.
     transition: TransitionBody | None = None
     processing: ProcessingBody | None = None
     audio: AudioBody | None = None
 
-    def apply(self, current: CanvasConfig) -> dict[str, Any]:
+    def apply(self, current: CanvasConfig, default: CanvasConfig) -> dict[str, Any]:
         """Return what is to be changed of a configuration.
+
+        Args:
+            current: As it is.
+            default: What a new canvas has.
 
         Raises:
             InvalidError: As the parts do.
         """
-        changes = {name: getattr(self, name) for name in PLAIN if getattr(self, name) is not None}
-        if "present_delay_ms" in self.model_fields_set:
-            changes["present_delay_ms"] = self.present_delay_ms
-        for name, default in (("transition", CUT), ("processing", IDENTITY), ("audio", DEFAULT_AUDIO)):
-            if name in self.model_fields_set:
-                body = getattr(self, name)
-                changes[name] = default if body is None else body.apply(getattr(current, name))
+        changes = _changes(self, default)
+        for name in ("transition", "processing", "audio"):
+            body = getattr(self, name)
+            if body is not None:
+                changes[name] = body.apply(getattr(current, name))
         return changes
 
 
@@ -204,7 +204,6 @@ class CanvasBody(CanvasPatch):
         Raises:
             InvalidError: As `apply` does.
         """
-        return replace(default, **self.apply(default))
-
-
-PLAIN = ("width", "height", "fps", "format", "quality", "paused", "blank")
+        changes = self.apply(default, default)
+        del changes["slug"]
+        return replace(default, **changes)

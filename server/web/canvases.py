@@ -53,7 +53,7 @@ async def change_canvas(request: web.Request) -> web.Response:
     """Change a canvas; what is painted follows at once."""
     canvas = _canvas(request)
     patch = parse(CanvasPatch, await read_json(request))
-    canvas.configure(**patch.apply(canvas.config))
+    canvas.configure(**patch.apply(canvas.config, request.app[PARTS].registry.default))
     return web.json_response({"canvas": canvas.to_json()})
 
 

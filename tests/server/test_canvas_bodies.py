@@ -148,7 +148,7 @@ WHOLE = {
 
 
 def changed(config: CanvasConfig, **body: Any) -> dict[str, Any]:
-    return parse(CanvasPatch, body).apply(config)
+    return parse(CanvasPatch, body).apply(config, CanvasConfig())
 
 
 def test_every_field_of_a_processing_is_taken_and_told_again() -> None:
@@ -256,7 +256,7 @@ anything = st.recursive(
 def test_whatever_is_posted_it_is_a_setting_or_a_named_field(part: str, value: Any) -> None:
     told = None
     try:
-        parse(CanvasPatch, {part: value}).apply(CanvasConfig())
+        parse(CanvasPatch, {part: value}).apply(CanvasConfig(), CanvasConfig())
     except InvalidError as exc:
         told = exc
     assert told is None or (told.field or "").startswith(part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
@@ -365,12 +366,24 @@ def test_the_call_of_the_first_programs_is_said_in_the_words_of_today() -> None:
 
 
 def test_only_what_is_named_of_a_canvas_is_changed() -> None:
-    patch = parse(CanvasPatch, {"fps": 30, "blank": False, "paused": None})
+    patch = parse(CanvasPatch, {"fps": 30, "blank": False, "present_delay_ms": 0})
 
-    assert patch.apply(CanvasConfig()) == {"fps": 30.0, "blank": False}
-    # Here none is a value: it switches the delay off.
-    assert parse(CanvasPatch, {"present_delay_ms": None}).apply(CanvasConfig()) == {"present_delay_ms": None}
-    assert parse(CanvasPatch, {"present_delay_ms": 0}).apply(CanvasConfig()) == {"present_delay_ms": 0}
+    changes = patch.apply(CanvasConfig(), CanvasConfig())
+
+    assert changes == {"fps": 30.0, "blank": False, "present_delay_ms": 0}
+
+
+def test_null_is_what_a_new_canvas_has() -> None:
+    default = CanvasConfig(width=640, height=480, fps=7.0)
+    current = CanvasConfig(
+        width=64, height=64, fps=1.0, format="png", quality=1, paused=True, blank=True, present_delay_ms=9
+    )
+    names = [name for name in CanvasPatch.model_fields if getattr(current, name) != getattr(default, name)]
+
+    changes = parse(CanvasPatch, dict.fromkeys(CanvasPatch.model_fields)).apply(current, default)
+
+    assert len(names) == 8
+    assert replace(current, **changes) == default
 
 
 def test_a_new_canvas_takes_the_rest_from_the_default() -> None:
