@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import aiohttp
+from pages import SOON_S
 from playwright.async_api import Browser, Page
 from processes import Server
 from yarl import URL
@@ -55,8 +56,8 @@ FREEZER = """(() => {
     };
 })()"""
 
-# Whatever reaches beyond the window or beyond what holds it.
-OVERFLOWING = """() => {
+# Whatever reaches beyond the window or beyond what holds it, and where the canvas is beside its place.
+MISPLACED = """() => {
     const found = [];
     const { scrollWidth, clientWidth, scrollHeight, clientHeight } = document.documentElement;
     if (scrollWidth > clientWidth || scrollHeight > clientHeight) { found.push('the page'); }
@@ -74,6 +75,13 @@ OVERFLOWING = """() => {
     const words = [...job.children].filter((part) => part.offsetParent !== null);
     const lowest = Math.max(...words.map((part) => part.offsetTop + part.offsetHeight));
     if (lowest > job.offsetTop + job.clientHeight + 1) { found.push('a line cut in two'); }
+    // On whole pixels of its place, and on all of them: between two of them hard edges are drawn soft.
+    const place = document.querySelector('.place').getBoundingClientRect();
+    const canvas = document.querySelector('canvas').getBoundingClientRect();
+    for (const side of ['left', 'top', 'right', 'bottom']) {
+        const isWhole = Math.abs(canvas[side] - Math.round(canvas[side])) < 0.01;
+        if (!isWhole || Math.abs(canvas[side] - place[side]) > 1.02) { found.push(`the canvas: ${side}`); }
+    }
     return found;
 }"""
 
@@ -99,7 +107,7 @@ class Stage:
         return shown
 
     async def until(
-        self, condition: Callable[[dict[str, Any]], bool], *, within_s: float = 15.0
+        self, condition: Callable[[dict[str, Any]], bool], *, within_s: float = SOON_S
     ) -> dict[str, Any]:
         """Wait until the stage shows something, and return what it shows."""
         shown: dict[str, Any] = {}
@@ -110,6 +118,16 @@ class Stage:
         except TimeoutError:
             raise AssertionError(f"the stage shows {shown}, complaints {self.complaints}") from None
         return shown
+
+    async def until_in_place(self) -> None:
+        """Wait until everything is where it belongs in a window of this size."""
+        misplaced: list[str] = []
+        try:
+            async with asyncio.timeout(SOON_S):
+                while misplaced := await self.page.evaluate(MISPLACED):  # noqa: ASYNC110 - as above
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"at {self.page.viewport_size}: {misplaced}") from None
 
 
 @asynccontextmanager
@@ -147,7 +165,9 @@ async def ask(server: Server, prompt: str, **fields: Any) -> dict[str, Any]:
 async def play(server: Server, fps: float = 0.1) -> dict[str, Any]:
     """Show the seven samples, for 70 s unless told otherwise, and return the running job."""
     answer = await send(server, "POST", "/canvases/stage/playlist", {"folder": "samples", "fps": fps})
-    while True:
-        job: dict[str, Any] = (await send(server, "GET", f"/jobs/{answer['job']['id']}"))["job"]
-        if job["ends_ms"] is not None:
-            return job
+    job: dict[str, Any] = answer["job"]
+    async with asyncio.timeout(SOON_S):
+        while job["ends_ms"] is None:
+            await asyncio.sleep(0.05)
+            job = (await send(server, "GET", f"/jobs/{job['id']}"))["job"]
+    return job

@@ -118,7 +118,7 @@ class Studio:
         seen: dict[str, dict[str, list[Any]]] = await self.page.evaluate("window.seen")
         return seen
 
-    async def until(self, condition: str, *, within_s: float = 20.0) -> None:
+    async def until(self, condition: str, *, within_s: float = 30.0) -> None:
         """Wait until something holds on the page; its own policy lets no wait be built into it."""
         try:
             async with asyncio.timeout(within_s):
@@ -136,7 +136,7 @@ class Studio:
             return await response.json()
 
     async def until_server(
-        self, path: str, condition: Callable[[Any], bool], *, within_s: float = 15.0
+        self, path: str, condition: Callable[[Any], bool], *, within_s: float = 30.0
     ) -> Any:
         """Ask the server until its answer is as wanted."""
         answer: Any = None

@@ -71,7 +71,7 @@ class Window:
         return colours
 
     async def until(
-        self, condition: Callable[[list[dict[str, Any]]], Any], *, within_s: float = 15.0
+        self, condition: Callable[[list[dict[str, Any]]], Any], *, within_s: float = 30.0
     ) -> list[dict[str, Any]]:
         """Wait until something holds of what was presented, and return that."""
         told: list[dict[str, Any]] = []

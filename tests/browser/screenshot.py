@@ -135,7 +135,9 @@ async def _write(shot: Shot, page: Page) -> None:
 async def _until_ready(session: aiohttp.ClientSession, shot: Shot, page: Page) -> None:
     """Wait until the page has something to show, or as long as was asked for."""
     if shot.stage:
-        await page.wait_for_function("() => document.querySelector('canvas').dataset.painted > 0")
+        await page.wait_for_function(
+            "() => document.querySelector('canvas').dataset.painted > 0", timeout=1000.0 * PATIENCE_S
+        )
         await _keep_busy(session, shot.stage)
         if shot.wait_s is None:
             # In the middle of its way, with everybody's words in their places.
@@ -171,6 +173,7 @@ async def _until_ready(session: aiohttp.ClientSession, shot: Shot, page: Page) -
             "n => { const all = [...document.querySelectorAll('canvas')];"
             " return all.length > 0 && all.every(c => Number(c.dataset.painted) >= n); }",
             arg=FRAMES,
+            timeout=1000.0 * PATIENCE_S,
         )
     await asyncio.sleep(shot.wait_s or 0.0)
 
@@ -248,7 +251,7 @@ async def _server(*options: str) -> AsyncIterator[str]:
 async def _address(server: asyncio.subprocess.Process) -> str:
     """Return the address that the server prints."""
     assert server.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S / 2):
         async for line in server.stdout:
             if b"http://" in line:
                 return line.decode().split()[-1].rstrip("/")

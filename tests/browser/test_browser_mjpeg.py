@@ -25,7 +25,7 @@ COLOUR = """() => {
     return [...small.getImageData(0, 0, 1, 1).data].slice(0, 3);
 }"""
 # What a frame may take from its post to the screen, seconds: generous, because machines that test are busy.
-SOON_S = 10.0
+SOON_S = 30.0
 COLOURS = ((250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0))
 
 
@@ -47,6 +47,7 @@ async def until_drawn(page: Page, colour: tuple[int, int, int]) -> None:
     try:
         async with asyncio.timeout(SOON_S):
             while not drawn or max(abs(a - b) for a, b in zip(drawn, colour, strict=True)) > 12:
+                await asyncio.sleep(0.02)
                 drawn = await page.evaluate(COLOUR)
     except TimeoutError:
         raise AssertionError(f"the image shows {drawn} and not {colour}") from None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
+from pages import SOON_S, until
 from PIL import Image
 from playwright.async_api import Browser, Page
 from processes import Server, running_server
@@ -64,18 +65,11 @@ async def settled(
     """Wait until a page that fades looks as it should."""
     pixels = await screenshot(screen.page, **options)
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SOON_S):
             while not condition(pixels):
                 pixels = await screenshot(screen.page, **options)
     assert condition(pixels), f"{pixels[:: pixels.shape[0] // 4, :: pixels.shape[1] // 4]}"
     return pixels
-
-
-async def until(condition: Callable[[], Awaitable[Any]]) -> None:
-    """Wait until something holds of a page, which has no event that tells so."""
-    async with asyncio.timeout(10):
-        while not await condition():  # noqa: ASYNC110 - as said above
-            await asyncio.sleep(0.02)
 
 
 def is_close(pixels: np.ndarray[Any, Any], colour: tuple[int, ...], within: int = 6) -> bool:
@@ -105,7 +99,7 @@ async def test_several_pictures_cover_all_of_the_wall_but_the_gaps(browser: Brow
         async with window(browser, address, width=800, height=600) as screen:
             await screen.until(lambda told: len({about["slug"] for about in told}) == 5)
             reds = 0.0
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(SOON_S):
                 while reds < 0.97:
                     pixels = await screenshot(screen.page)
                     reds = np.mean(np.abs(pixels[..., :3].astype(int) - RED).max(axis=2) <= 6)
@@ -205,6 +199,9 @@ async def test_a_bad_option_is_told_once_and_keeps_no_screen_dark(browser: Brows
 
 IS_IDLE = "getComputedStyle(document.getElementById('wall')).cursor === 'none'"
 IS_FULL = "document.fullscreenElement !== null"
+# Notes it at each move, once the page has heard of that: a while later it is idle again.
+NOTE_IDLE = f"window.idle = []; addEventListener('pointermove', () => window.idle.push({IS_IDLE}))"
+WAS_AWAKE = "window.idle.includes(false)"
 
 
 async def test_the_cursor_goes_when_the_mouse_rests_and_nothing_else_comes_of_hands_but_fullscreen(
@@ -216,11 +213,13 @@ async def test_the_cursor_goes_when_the_mouse_rests_and_nothing_else_comes_of_ha
     ):
         page = screen.page
         await screen.until(lambda told: told)
+        await page.evaluate(NOTE_IDLE)
         await page.mouse.move(100, 100)
-        assert await page.evaluate(IS_IDLE) is False
+        await until(lambda: page.evaluate(WAS_AWAKE))
         await until(lambda: page.evaluate(IS_IDLE))
+        await page.evaluate("window.idle.length = 0")
         await page.mouse.move(120, 100)
-        assert await page.evaluate(IS_IDLE) is False
+        await until(lambda: page.evaluate(WAS_AWAKE))
 
         await page.mouse.wheel(0, 500)
         await page.keyboard.press("End")

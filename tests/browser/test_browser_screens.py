@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
+from pages import SOON_S, until
 from PIL import Image
 from playwright.async_api import Browser
 from processes import Server, running_server
@@ -73,8 +74,12 @@ async def shown_by_all(
 
 async def still(screen: Window) -> np.ndarray[Any, Any]:
     """Wait until a page that fades in is there."""
+    # What a worker has drawn is on the page a little later than what it tells of it.
+    await screen.page.evaluate(
+        "new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"
+    )
     last = b""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(SOON_S):
         while (taken := await screen.page.screenshot()) != last or not await screen.page.evaluate(
             "document.getAnimations().every((animation) => animation.playState === 'finished')"
         ):
@@ -141,9 +146,12 @@ async def test_only_the_screens_on_which_a_canvas_lies_ask_for_its_frames(
         address = (server.url / "").with_query(canvases="a,b", screen="1/2")
         async with window(browser, address, width=300, height=300) as screen:
             await screen.until(lambda told: told)
-            async with aiohttp.ClientSession() as session, asyncio.timeout(10):
-                while [await viewed(session, server, slug) for slug in ("a", "b")] != [True, False]:
-                    await screen.page.wait_for_timeout(50)
+            async with aiohttp.ClientSession() as session:
+
+                async def is_so() -> bool:
+                    return [await viewed(session, server, slug) for slug in ("a", "b")] == [True, False]
+
+                await until(is_so)
 
 
 async def viewed(session: aiohttp.ClientSession, server: Server, slug: str) -> bool | None:

@@ -93,7 +93,7 @@ async def test_two_pictures_are_compared_with_their_differences_marked(
         for number in (1, 2):
             await page.page.click(f".result:nth-child({number}) .result-actions button >> nth=1")
 
-        assert await page.page.evaluate("document.querySelector('#compare-dialog').open")
+        await page.until("document.querySelector('#compare-dialog').open")
         different = await page.page.inner_text("#compare-rows tr.is-different")
         assert "Seed" in different
         assert "differs" in different
@@ -103,12 +103,12 @@ async def test_two_pictures_are_compared_with_their_differences_marked(
         await page.page.focus("input[name=compare-view][value=sides]")
         await page.page.keyboard.press("ArrowRight")
         edge = "document.querySelector('#compare-top').style.clipPath"
-        assert await page.page.evaluate(edge) == "inset(0px 0px 0px 50%)"
+        await page.until(f"{edge} === 'inset(0px 0px 0px 50%)'")
         await page.page.focus("#compare-slider")
         await page.page.keyboard.press("End")
-        assert await page.page.evaluate(edge) == "inset(0px 0px 0px 100%)"
+        await page.until(f"{edge} === 'inset(0px 0px 0px 100%)'")
         await page.page.keyboard.press("Escape")
-        assert not await page.page.evaluate("document.querySelector('#compare-dialog').open")
+        await page.until("!document.querySelector('#compare-dialog').open")
         assert page.complaints == []
 
 
@@ -203,8 +203,10 @@ async def test_a_refresh_and_a_second_page_show_everything_in_its_place(
         job = (await post(server, "/jobs", {"prompt": "a long one", **SERIES, "canvases": ["right"]}))["job"]
         value = f"""Number(document.querySelector("#jobs-running > [data-id='{job["id"]}'] .bar")
             ?.getAttribute('aria-valuenow'))"""
-        await page.until(f"{value} >= 3")
+        await page.until(f"{value} >= 3", within_s=60.0)
         before = await page.page.evaluate(value)
+        listed = """[...document.querySelectorAll('.result-prompt')]
+            .some((prompt) => prompt.textContent === 'an early one')"""
 
         # What was typed last is kept, too.
         await page.page.fill("#field-negative", "fog")
@@ -212,10 +214,10 @@ async def test_a_refresh_and_a_second_page_show_everything_in_its_place(
         await page.connected()
         async with studio(browser, server) as second:
             for shown in (page, second):
-                await shown.until(f"{value} >= {before}")
-                assert "an early one" in await shown.page.locator(".result-prompt").all_text_contents()
+                await shown.until(f"{value} >= {before}", within_s=60.0)
+                await shown.until(listed)
             assert await second.page.input_value("#field-prompt") == "", "a draft is of its own browser"
-            await page.until(f"{value} > {before}")
+            await page.until(f"{value} > {before}", within_s=60.0)
         assert await page.page.input_value("#field-prompt") == "half written"
         assert await page.page.input_value("#field-steps") == "9"
         assert await page.page.input_value("#field-negative") == "fog"
@@ -272,10 +274,10 @@ async def test_a_show_is_run_by_keys_alone(browser: Browser, tmp_path: Path) -> 
     async with running_server(tmp_path, **SETTINGS) as server, studio(browser, server) as page:
         keys = page.page.keyboard
         await keys.press("?")
-        assert await page.page.evaluate("document.querySelector('#keys-dialog').open")
+        await page.until("document.querySelector('#keys-dialog').open")
         await keys.press("b")
         await keys.press("Escape")
-        assert not await page.page.evaluate("document.querySelector('#keys-dialog').open")
+        await page.until("!document.querySelector('#keys-dialog').open")
         assert all(not canvas["blank"] for canvas in (await page.get("/canvases"))["canvases"])
 
         await keys.press("p")
@@ -288,8 +290,9 @@ async def test_a_show_is_run_by_keys_alone(browser: Browser, tmp_path: Path) -> 
         await page.until("document.querySelectorAll('.result').length === 1")
         await keys.press("p")
         await keys.press("Escape")
+        # Keys are keys again.
         await keys.press("?")
-        assert await page.page.evaluate("document.querySelector('#keys-dialog').open"), "keys are keys again"
+        await page.until("document.querySelector('#keys-dialog').open")
         await keys.press("Escape")
         assert await page.page.inner_text(".result-prompt") == "by keys alone / with b and ?"
 

@@ -69,7 +69,7 @@ class Studio:
     async def until(self, condition: Callable[[], Awaitable[bool]], what: str) -> None:
         """Wait for something that nobody announces."""
         try:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 while not await condition():  # noqa: ASYNC110 - a page has no such event
                     await asyncio.sleep(0.05)
         except TimeoutError:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from pages import SOON_S, freed
 from PIL import Image
 from playwright.async_api import Browser
 from processes import running_server
@@ -25,6 +28,9 @@ SETTINGS = {"PSYCHE_CANVASES": "left", "PSYCHE_SIZE": "64x64"}
 
 Colour = tuple[int, int, int]
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+# A busy machine now and then draws nothing for a while: so often it is tried again.
+TRIES = 5
 
 # In every animation frame: sixteen pixels of the picture's middle row, from left to right.
 WATCH = """() => {
@@ -85,7 +91,7 @@ class Show:
         sequence = await self.push(colour)
         await self.screen.until(lambda told: told[-1]["sequence"] == sequence)
         rows: list[list[Colour]] = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON_S):
             while not rows or set(rows[-1]) != {colour}:
                 await asyncio.sleep(0.05)
                 rows += await self.seen()
@@ -109,6 +115,18 @@ async def show(browser: Browser, folder: Path, **query: Any) -> AsyncIterator[Sh
             assert screen.complaints == []
 
 
+async def between(
+    canvas: Show, old: Colour, new: Colour, is_between: Callable[[list[Colour]], bool]
+) -> list[list[Colour]]:
+    """Turn the old picture into the new one, and return what was seen on the way: at least three frames."""
+    for _ in range(TRIES):
+        rows = await canvas.turn(new)
+        if len(found := [row for row in rows if is_between(row)]) >= 3:
+            return found
+        await canvas.turn(old)
+    raise AssertionError(f"too little was seen on the way, {TRIES} times; at last: {rows}")
+
+
 def is_mixed(colour: Colour) -> bool:
     """Tell whether a colour is neither the old picture's nor the new one's, but some of both."""
     return min(colour[0], colour[2]) > 12
@@ -123,52 +141,68 @@ async def test_a_picture_turns_into_the_next_as_the_canvas_asks(
         assert await page.evaluate("document.documentElement.dataset.pipeline") == pipeline
 
         await canvas.transit("cross-fade", 0.5)
-        rows = await canvas.turn(BLUE)
-        mixed = [row for row in rows if any(map(is_mixed, row))]
-        assert len(mixed) >= 3, rows
+        mixed = await between(canvas, RED, BLUE, lambda row: any(map(is_mixed, row)))
         assert all(len(set(row)) == 1 for row in mixed), "the same everywhere"
         shares = [row[0][2] for row in mixed]
         assert shares == sorted(shares), "there is ever more of the new one"
 
         await canvas.transit("wipe", 0.5)
-        rows = await canvas.turn(RED)
-        halves = [row for row in rows if row[0] == RED and row[-1] == BLUE]
-        assert len(halves) >= 3, rows
+        halves = await between(canvas, BLUE, RED, lambda row: row[0] == RED and row[-1] == BLUE)
         for row in halves:
             share = [red for red, _, _ in row]
             assert share == sorted(share, reverse=True), "from left to right"
 
         await canvas.transit("dissolve", 0.5)
-        rows = await canvas.turn(BLUE)
-        grains = [row for row in rows if {RED, BLUE} == set(row)]
-        assert len(grains) >= 3, rows
+        await between(canvas, RED, BLUE, lambda row: {RED, BLUE} == set(row))
 
         await canvas.transit("cut", 0)
         rows = await canvas.turn(RED)
         assert {colour for row in rows for colour in row} <= {RED, BLUE}
         assert all(len(set(row)) == 1 for row in rows)
 
-        counts = await page.evaluate("({ ...document.documentElement.dataset })")
-        assert counts["bitmapsCreated"] == counts["bitmapsClosed"]
+        assert await freed(page) >= 5
+
+
+async def hurry(canvas: Show) -> tuple[list[list[Colour]], float]:
+    """Show pictures in quick succession; return what was seen, and the longest pause between two, seconds."""
+
+    async def push(*colours: Colour) -> dict[int, float | None]:
+        sequences = []
+        for colour in colours:
+            sequences.append(await canvas.push(colour))
+            await asyncio.sleep(0.25)
+        told = await canvas.screen.until(lambda told: told[-1]["sequence"] == sequences[-1])
+        # Of each the first time: a better rendition may follow, which is no other picture.
+        return {
+            about["sequence"]: about["presented_ms"] for about in told[::-1] if about["sequence"] in sequences
+        }
+
+    # The pace is learned from the first ones: the one before had rested.
+    learned = await push(BLUE, RED, BLUE, RED)
+    await canvas.seen()
+    presented = {**learned, **await push(BLUE, RED, BLUE, RED, BLUE, RED, BLUE, RED)}
+    rows = await canvas.seen()
+    instants_ms = [at_ms for at_ms in presented.values() if at_ms is not None]
+    if len(learned) < 2 or len(instants_ms) < len(presented):
+        # A busy machine has shown no pace, or the server's clock is not known yet.
+        return rows, math.inf
+    return rows, max(later - at for at, later in pairwise(sorted(instants_ms))) / 1000.0
 
 
 async def test_pictures_that_come_sooner_than_a_transition_would_end_are_cut(
     browser: Browser, tmp_path: Path
 ) -> None:
     async with show(browser, tmp_path) as canvas:
-        await canvas.transit("cross-fade", 1.0)
-        # The pace is learned from the first ones: the red one had rested.
-        for colour in (BLUE, RED, BLUE, RED):
-            await canvas.push(colour)
-            await asyncio.sleep(0.25)
-        await canvas.seen()
+        await canvas.transit("cross-fade", 2.0)
 
-        for colour in (BLUE, RED, BLUE, RED, BLUE, RED, BLUE, RED):
-            sequence = await canvas.push(colour)
-            await asyncio.sleep(0.25)
-        await canvas.screen.until(lambda told: told[-1]["sequence"] == sequence)
+        # Where a busy machine is no sooner with them than that, a transition is right.
+        for _ in range(TRIES):
+            rows, pause_s = await hurry(canvas)
+            if pause_s < 1.5:
+                break
+        else:
+            raise AssertionError(f"no pictures came soon enough to be judged: {pause_s} s")
 
-        rows = await canvas.seen()
         assert {colour for row in rows for colour in row} == {RED, BLUE}
         assert all(len(set(row)) == 1 for row in rows)
 

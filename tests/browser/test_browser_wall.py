@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from pages import beside_an_outage, freed, until
 from playwright.async_api import Browser, ConsoleMessage, Page
 from processes import Server, running_server
 
@@ -53,7 +54,7 @@ class Wall:
         shown: dict[str, dict[str, Any]] = await self.page.evaluate(SHOWN)
         return shown
 
-    async def until(self, condition: Any, *, within_s: float = 15.0) -> dict[str, dict[str, Any]]:
+    async def until(self, condition: Any, *, within_s: float = 40.0) -> dict[str, dict[str, Any]]:
         """Wait until the canvases show something, and return what they show."""
         shown: dict[str, dict[str, Any]] = {}
         try:
@@ -79,8 +80,18 @@ async def wall(browser: Browser, server: Server, path: str = "/") -> AsyncIterat
 
 
 def paints(*slugs: str) -> Any:
-    """Hold when exactly these canvases hang there and each has shown a picture."""
-    return lambda shown: list(shown) == list(slugs) and all("sequence" in about for about in shown.values())
+    """Hold when exactly these canvases hang there and each shows a picture, and not black."""
+    # What a worker has drawn is on the page a little later than what it tells of it.
+    return lambda shown: (
+        list(shown) == list(slugs)
+        and all("sequence" in about and max(about["mean"]) > 10 for about in shown.values())
+    )
+
+
+def warmth(about: dict[str, Any]) -> int:
+    """Return how much more of red than of blue there is in a picture."""
+    red, _, blue = about["mean"]
+    return int(red) - int(blue)
 
 
 async def post(server: Server, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -115,17 +126,16 @@ async def test_the_wall_paints_both_canvases_and_they_move(browser: Browser, tmp
 
 async def test_a_prompt_changes_its_own_canvas_and_no_other(browser: Browser, tmp_path: Path) -> None:
     async with running_server(tmp_path, **SETTINGS) as server, wall(browser, server) as page:
-        before = await page.until(paints("left", "right"))
+        # It begins with a sunset.
+        before = await page.until(lambda shown: paints("left", "right")(shown) and warmth(shown["left"]) > 0)
         prompt = {"prompt": "a snowy mountain under a clear blue sky at noon"}
         job = (await post(server, "/canvases/left/prompt", prompt))["job"]
 
-        after = await page.until(lambda shown: shown["left"]["job"] == job["id"])
+        after = await page.until(
+            lambda shown: shown["left"]["job"] == job["id"] and warmth(shown["left"]) < 0
+        )
 
         assert after["right"]["job"] == before["right"]["job"]
-        # It began with a sunset.
-        (red, _, blue), (red_after, _, blue_after) = before["left"]["mean"], after["left"]["mean"]
-        assert red > blue
-        assert blue_after > red_after
         assert page.complaints == []
 
 
@@ -148,19 +158,20 @@ async def test_it_comes_back_by_itself_and_keeps_its_picture_meanwhile(
                     lambda shown: all(
                         not about["down"] and about["job"] != kept[slug]["job"]
                         for slug, about in shown.items()
-                    )
+                    ),
+                    within_s=60,
                 )
                 assert list(again) == ["left", "right"]
             # That the server was away is all that the browser may complain of.
-            assert all("ERR_CONNECTION_REFUSED" in text for text in page.complaints), page.complaints
+            assert beside_an_outage(page.complaints) == []
 
 
 async def test_one_canvas_has_a_page_of_its_own(browser: Browser, tmp_path: Path) -> None:
     async with running_server(tmp_path, **SETTINGS) as server, wall(browser, server, "/c/right") as page:
         await page.until(paints("right"))
-        box = await page.page.locator("canvas").bounding_box()
-        assert box is not None
-        assert box["height"] == 450, "it fills the height of the page"
+        # It fills the height of the page.
+        height = "document.querySelector('canvas').getBoundingClientRect().height"
+        await until(lambda: page.page.evaluate(f"{height} === 450"))
         assert page.complaints == []
 
 
@@ -195,20 +206,8 @@ async def test_every_bitmap_that_was_made_is_freed(browser: Browser, tmp_path: P
                 await page.until(lambda shown, wanted=left_over: list(shown) == wanted)
 
         # The newest of each canvas was kept for redrawing; now nothing hangs there any more.
-        async with asyncio.timeout(5):
-            while len(set(counted := await bitmaps(page.page))) > 1:  # noqa: ASYNC110 - a page has no such event
-                await asyncio.sleep(0.02)
-        assert counted[0] >= 20
+        assert await freed(page.page) >= 20
         assert page.complaints == []
-
-
-async def bitmaps(page: Page) -> list[int]:
-    """Return how many decoded images a page has made, and how many it has freed."""
-    counted: list[int] = await page.evaluate(
-        "() => ['bitmapsCreated', 'bitmapsClosed']"
-        ".map((name) => Number(document.documentElement.dataset[name]))"
-    )
-    return counted
 
 
 async def test_a_page_on_which_canvases_come_and_go_does_not_grow(browser: Browser, tmp_path: Path) -> None:
@@ -224,5 +223,5 @@ async def test_a_page_on_which_canvases_come_and_go_does_not_grow(browser: Brows
                     assert response.status == 200
         await page.until(paints("left", "right"))
 
-        assert await page.page.evaluate("document.querySelectorAll('*').length") == before
+        await until(lambda: page.page.evaluate(f"document.querySelectorAll('*').length === {before}"))
         assert page.complaints == []
