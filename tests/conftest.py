@@ -16,7 +16,14 @@ from collections.abc import AsyncIterator, Generator
 import pytest
 from chromium import find_chromium
 from ffmpeg import find_ffmpeg
+from hypothesis import HealthCheck, settings
 
+
+# How long an example takes says something of the machine, and nothing of what is tested.
+settings.register_profile(
+    "psyche", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("psyche")
 
 SKIPPED = pytest.StashKey[list[str]]()
 
@@ -36,8 +43,11 @@ async def task_census() -> AsyncIterator[None]:
     # when a thread of the library has told it, which takes what the machine takes.
     ends_at = asyncio.get_running_loop().time() + LAST_WORD_S
     leaked: set[asyncio.Task[object]] | None = None
+    turns = 0
     while leaked is None or (leaked and asyncio.get_running_loop().time() < ends_at):
-        await asyncio.sleep(0)
+        # Waiting for a thread, it leaves the interpreter to that.
+        await asyncio.sleep(0 if turns < 100 else 0.001)
+        turns += 1
         leaked = {task for task in asyncio.all_tasks() - before if task is not asyncio.current_task()}
     names = sorted(task.get_name() for task in leaked)
     assert not leaked, f"tasks left behind: {', '.join(names)}"

@@ -20,11 +20,21 @@ from inference.engine import (
 )
 
 
+# What happens soon takes no longer on a busy machine either, seconds: half of a test's own time.
+SOON_S = 30.0
+# A gate that is never opened is told before the test's time is over, seconds.
+GATE_S = 50.0
+# Rounds of waiting that only let the others have their turns; after them a thread may be at work.
+TURNS = 100
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what happens soon, in a service that has no event to wait for."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - there is no event; each round lets others work.
-            await asyncio.sleep(0)
+    turns = 0
+    async with asyncio.timeout(SOON_S):
+        while not condition():
+            await asyncio.sleep(0 if turns < TURNS else 0.001)
+            turns += 1
 
 
 class FakeClock:
@@ -69,7 +79,7 @@ class FakeEngine:
         finished: The prompts of the pictures finished so far.
         threads: The names of the threads it was called in.
         gate: Cleared, it holds every step until it is set again: a slow engine without sleeping.
-        stepping: Set while a step is held or runs; a test waits for it before it interferes.
+        stepping: Set while the gate holds a step; a test waits for it before it interferes.
         fail: Asked at each step with the prompts of the batch; what it returns is raised, and the
             runs are as they were.
         spend: Called at each step with how many rows it has; a test moves its clock on here.
@@ -123,7 +133,7 @@ class FakeEngine:
 
     async def wait_until_stepping(self) -> None:
         """Wait, without holding up the event loop, until a step is held by the gate."""
-        assert await asyncio.to_thread(self.stepping.wait, 5), "no step was begun"
+        assert await asyncio.to_thread(self.stepping.wait, SOON_S), "no step was begun"
 
     @property
     def model(self) -> ModelDescription:
@@ -189,8 +199,9 @@ class FakeEngine:
         assert len({id(run) for run in batch}) == len(batch)
         assert len({self.batch_key(run.request) for run in batch}) == 1
         assert all(run.step < run.total_steps for run in batch)
-        self.stepping.set()
-        assert self.gate.wait(10), "the test never opened the gate"
+        while not self.gate.is_set():
+            self.stepping.set()
+            assert self.gate.wait(GATE_S), "the test never opened the gate"
         self.stepping.clear()
         prompts = tuple(run.request.prompt for run in batch)
         self.batches.append(prompts)

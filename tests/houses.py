@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+from fakes import GATE_S, SOON_S
+
 from inference.engine import Engine, ModelDescription
 from inference.errors import ModelLoadError
 from inference.models.entry import CatalogueEntry, InUse, State, Weights
@@ -85,13 +87,13 @@ class FakeLoader:
 
     async def wait_until_loading(self) -> None:
         """Wait, without holding up the event loop, until one load more has begun."""
-        assert await asyncio.to_thread(self._loading.acquire, timeout=5), "no load was begun"
+        assert await asyncio.to_thread(self._loading.acquire, timeout=SOON_S), "no load was begun"
 
     def load(self, entry: CatalogueEntry, weights: Weights) -> Engine:
         name = entry.model.name
         self.loads.append(name)
         self._loading.release()
-        assert self.gate.wait(10), "the test never opened the gate"
+        assert self.gate.wait(GATE_S), "the test never opened the gate"
         if failures := self.failures.get(name):
             raise failures.pop(0)
         engine = LoadedEngine(entry.model, self.sizes.get(name, 0), device=self.device)
@@ -145,7 +147,7 @@ class FakeWeights:
         name = entry.model.name
         self.in_use = [used.model.name for used in in_use()]
         if fetch and name in self.remote | self.plain:
-            assert self.fetched.wait(10), "the test never let it be fetched"
+            assert self.fetched.wait(GATE_S), "the test never let it be fetched"
             if self.stopped:
                 raise ModelLoadError(name, "it was given up")
             self.remote.discard(name)
@@ -157,7 +159,7 @@ class FakeWeights:
         return Weights(size_bytes=self.size_bytes)
 
     def tidy(self, in_use: InUse) -> None:
-        assert self.tidying.wait(10), "the test never let it tidy"
+        assert self.tidying.wait(GATE_S), "the test never let it tidy"
         self.tidied.append([entry.model.name for entry in in_use()])
 
     def stop(self) -> None:

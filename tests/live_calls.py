@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fakes import FakeEngine
+from fakes import SOON_S, FakeEngine
 from grpc import aio
 from PIL import Image
 from services import GatedLoader, RunningService, running_service
@@ -110,7 +110,7 @@ def of(model: str, prompt: str = "a lighthouse", *, steps: int = 1) -> pb.ImageR
 async def frames_until(live: Live, condition: Callable[[pb.PaintFrame], bool]) -> list[pb.PaintFrame]:
     """Give credits one by one until a frame is the one waited for."""
     frames = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON_S):
         while not (frames and condition(frames[-1])):
             await live.send(credit())
             frames.append(await live.frame())

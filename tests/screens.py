@@ -37,8 +37,9 @@ from server.streaming.images import encoders
 from server.web.keys import PARTS, Parts
 
 
-# For what happens at once; generous, because machines that test are busy.
-SOON_S = 10.0
+# For what happens at once; generous, because machines that test are busy and a server of its own may
+# say where it is before its inference service is there.
+SOON_S = 30.0
 
 
 async def wait_for(condition: Any, *, within_s: float = SOON_S) -> Any:
@@ -48,6 +49,16 @@ async def wait_for(condition: Any, *, within_s: float = SOON_S) -> Any:
             # A short rest lets threads and sockets work, too.
             await asyncio.sleep(0.002)
         return value
+
+
+async def still(engine: FakeEngine) -> int:
+    """Wait until the engine has not painted at three looks in a row, and return how often it had."""
+    painted, looks = -1, 0
+    while looks < 3:
+        await asyncio.sleep(0.1)
+        looks = looks + 1 if painted == len(engine.batches) else 0
+        painted = len(engine.batches)
+    return painted
 
 
 class ErrorLogs(logging.Handler):

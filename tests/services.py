@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from fakes import FakeEngine
+from fakes import GATE_S, FakeEngine
 from grpc import aio
 from houses import FakeWeights
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from protos.psyche_inference_v1_pb2_grpc import ImageGenerationServiceAsyncStub
 
 
-def outliving_channel(address: str) -> aio.Channel:
+def outliving_channel(address: str, *options: tuple[str, int]) -> aio.Channel:
     """Open a channel to a service that stops before it is closed.
 
     A caller that writes while the service closes the connection finds the pipe broken, and gRPC throws away
     the answer that lies there unread. So nothing is written but the call: no ping that measures the link, and
     no window is updated for what fits in the first one.
     """
-    return aio.insecure_channel(address, options=[*OPTIONS, ("grpc.http2.bdp_probe", 0)])
+    return aio.insecure_channel(address, options=[*OPTIONS, ("grpc.http2.bdp_probe", 0), *options])
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class GatedLoader:
         self.broken: dict[str, str] = {}
 
     def load(self, entry: CatalogueEntry, weights: Weights) -> Engine:
-        assert self.gate.wait(10), "the test never opened the gate"
+        assert self.gate.wait(GATE_S), "the test never opened the gate"
         name = entry.model.name
         if name in self.broken:
             raise ModelLoadError(name, self.broken[name])

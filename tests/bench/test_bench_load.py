@@ -253,10 +253,12 @@ def test_the_first_clients_json_is_read_as_far_as_its_time(host: Host, crowds: l
 
 
 def test_a_server_that_is_not_there_is_told() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with pytest.raises(BenchError, match=f"no screen could connect to port {port}"):
-        Crowd(port, "msgpack", offers_deflate=False).open([ALL])
+    with socket.socket() as taken:
+        # Nobody else gets the port, and nobody listens at it.
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(BenchError, match=f"no screen could connect to port {port}"):
+            Crowd(port, "msgpack", offers_deflate=False).open([ALL])
 
 
 def test_more_files_than_may_be_opened_are_told_before_anything_is_measured() -> None:

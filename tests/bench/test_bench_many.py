@@ -17,7 +17,8 @@ from bench.rounds import Outcome
 from bench.scale import goals as scale_goals
 
 
-SHORT = ["--quick", "--seconds", "0.2"]
+# Long enough for a frame to every screen on a busy machine.
+SHORT = ["--quick", "--seconds", "1"]
 
 
 def report(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:

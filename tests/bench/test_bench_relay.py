@@ -17,6 +17,8 @@ from bench.relay import BUFFER_BYTES, QUANTUM_BYTES, Relay, obey, relay
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 SMALL = 16 * 1024
 SENDER_BYTES = 8 * 1024
+# A machine that halts for a moment spoils one measurement, not so many one after the other.
+TRIES = 5
 
 
 @contextlib.asynccontextmanager
@@ -75,6 +77,16 @@ def pouring(total: int) -> Talk:
     return pour
 
 
+async def assert_one_is_within(
+    least_s: float, most_s: float, measure: Callable[[], Awaitable[float]]
+) -> None:
+    """Measure again as long as the machine may have been busy with something else."""
+    took_s: list[float] = []
+    while not took_s or (len(took_s) < TRIES and not least_s <= took_s[-1] <= most_s):
+        took_s.append(await measure())
+    assert least_s <= took_s[-1] <= most_s, took_s
+
+
 async def timed(reader: asyncio.StreamReader, size: int) -> float:
     """Read so many bytes and return the seconds that it took."""
     start_s = time.monotonic()
@@ -88,24 +100,35 @@ async def test_bytes_come_at_the_rate(rate_bytes_s: float) -> None:
     async with (
         serving(pouring(2 * size)) as address,
         relay(to=address, rate_bytes_s=rate_bytes_s) as link,
-        connected(link) as (reader, _),
     ):
-        await reader.readexactly(QUANTUM_BYTES)
 
-        assert await timed(reader, size) == pytest.approx(0.15, rel=0.15)
+        async def pour() -> float:
+            start_s = time.monotonic()
+            async with connected(link) as (reader, _):
+                await reader.readexactly(size)
+            took_s = time.monotonic() - start_s
+            # Sooner they never come: after a halt the relay makes up for it, and no more.
+            assert took_s >= 0.15
+            return took_s
+
+        await assert_one_is_within(0.15, 1.15 * 0.15, pour)
 
 
 async def test_the_rate_may_change_while_bytes_flow() -> None:
     async with (
         serving(pouring(2_000_000)) as address,
         relay(to=address, rate_bytes_s=4e6) as link,
-        connected(link) as (reader, _),
     ):
-        await reader.readexactly(100_000)
-        link.rate_bytes_s = 0.4e6
-        await reader.readexactly(4 * QUANTUM_BYTES)
 
-        assert await timed(reader, 60_000) == pytest.approx(0.15, rel=0.2)
+        async def slow_down() -> float:
+            link.rate_bytes_s = 4e6
+            async with connected(link) as (reader, _):
+                await reader.readexactly(100_000)
+                link.rate_bytes_s = 0.4e6
+                await reader.readexactly(4 * QUANTUM_BYTES)
+                return await timed(reader, 60_000)
+
+        await assert_one_is_within(0.8 * 0.15, 1.2 * 0.15, slow_down)
 
 
 async def test_a_message_and_its_answer_take_a_round_trip() -> None:
@@ -114,11 +137,15 @@ async def test_a_message_and_its_answer_take_a_round_trip() -> None:
         relay(to=address, rtt_s=0.08) as link,
         connected(link) as (reader, writer),
     ):
-        for _ in range(2):
+
+        async def ping() -> float:
             writer.write(b"ping")
             took_s = await timed(reader, 4)
+            assert took_s >= 0.08
+            return took_s
 
-            assert 0.08 <= took_s <= 0.13
+        for _ in range(2):
+            await assert_one_is_within(0.08, 0.13, ping)
 
 
 async def test_jitter_lengthens_the_way_and_keeps_the_order() -> None:
@@ -144,11 +171,14 @@ async def test_a_small_message_waits_for_no_more_than_what_was_sent_before_it() 
     async with (
         serving(ping_before_a_megabyte) as address,
         relay(to=address, rate_bytes_s=1e6) as link,
-        connected(link) as (reader, writer),
     ):
-        writer.write(b"!")
 
-        assert await timed(reader, 4) <= 0.05
+        async def ping() -> float:
+            async with connected(link) as (reader, writer):
+                writer.write(b"!")
+                return await timed(reader, 4)
+
+        await assert_one_is_within(0.0, 0.05, ping)
 
 
 @pytest.mark.parametrize("buffer_bytes", [16 * 1024, BUFFER_BYTES])

@@ -17,11 +17,6 @@ from bench.streaming import until_told_to_stop
 from bench.target import own_server, running_server, server_environment
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def servers() -> set[int]:
     """Return our children that are servers."""
     children = psutil.Process().children(recursive=True)
@@ -79,8 +74,11 @@ async def test_an_address_must_be_one() -> None:
 
 
 def test_a_server_that_is_not_there_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-    assert main(["--url", url]) == 1
+    with socket.socket() as taken:
+        # Nobody else gets the port, and nobody listens at it.
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        assert main(["--url", url]) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"bench: no server answers at {url}: ")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeEngine, until
+from fakes import SOON_S, FakeEngine, until
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from services import GatedLoader, running_service
@@ -38,7 +38,7 @@ async def test_a_running_service_is_serving(tmp_path: Path, name: str) -> None:
 async def test_a_watcher_sees_the_stop_and_then_the_end(tmp_path: Path, name: str) -> None:
     engine = FakeEngine()
     engine.gate.clear()
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(SOON_S), asyncio.TaskGroup() as tasks:
         async with running_service(engine, tmp_path, grace_period_s=60.0) as service:
             # A channel of its own outlives the service's.
             channel = aio.insecure_channel(service.address)
@@ -65,7 +65,7 @@ async def _read_twice(watch: aio.UnaryStreamCall) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_watcher_does_not_hold_the_stop_up(tmp_path: Path, name: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON_S):
         async with running_service(FakeEngine(), tmp_path, grace_period_s=60.0) as service:
             channel = aio.insecure_channel(service.address)
             watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=name))
@@ -80,7 +80,7 @@ async def test_a_watcher_does_not_hold_the_stop_up(tmp_path: Path, name: str) ->
 
 async def test_a_model_is_serving_once_it_is_loaded(tmp_path: Path) -> None:
     loader = GatedLoader(FakeEngine("big"))
-    async with running_service(loader.keep(ready=FakeEngine()), tmp_path) as service, asyncio.timeout(5):
+    async with running_service(loader.keep(ready=FakeEngine()), tmp_path) as service, asyncio.timeout(SOON_S):
         stub = health_pb2_grpc.HealthStub(service.channel)
         ready = await stub.Check(health_pb2.HealthCheckRequest(service=name_of("fake")))
         watch = stub.Watch(health_pb2.HealthCheckRequest(service=name_of("big")))

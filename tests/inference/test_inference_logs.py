@@ -147,14 +147,19 @@ async def test_calls_that_fail_or_are_given_up_are_told(tmp_path: Path) -> None:
     engine.gate.clear()
     with capture_logs() as lines:
         async with running_service(engine, tmp_path) as service:
-            for timeout in (0.02, None):
-                call = service.stub.GenerateImage(REQUEST, timeout=timeout)
-                if timeout is None:
-                    await engine.wait_until_stepping()
-                    engine.fail = lambda prompts: MemoryError("full")
-                    engine.gate.set()
-                with pytest.raises(aio.AioRpcError):
-                    await call
+            await service.channel.channel_ready()
+            late = service.stub.GenerateImage(REQUEST, timeout=1.0)
+            await engine.wait_until_stepping()
+            with pytest.raises(aio.AioRpcError):
+                await late
+            # The client knows of its deadline before the service does.
+            await until(lambda: any(line["event"] == "call" for line in lines))
+            engine.fail = lambda prompts: MemoryError("full")
+            failing = service.stub.GenerateImage(REQUEST)
+            await until(lambda: service.core.scheduler.unfinished == 1)
+            engine.gate.set()
+            with pytest.raises(aio.AioRpcError):
+                await failing
             with pytest.raises(aio.AioRpcError):
                 await service.stub.GenerateImage(pb.ImageRequest())
 

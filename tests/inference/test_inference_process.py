@@ -14,12 +14,14 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from PIL import Image
+from services import outliving_channel
 
 import inference
 from protos import psyche_inference_v1_pb2 as pb
@@ -46,6 +48,23 @@ class StuckLoader:
 
 serve.equip = lambda *_: Equipment({"procedural": PainterLoader(), "sdxl": StuckLoader()}, "sdxl-turbo", "")
 serve.WeightStore = lambda *_, **__: FakeWeights()
+sys.exit(main())
+"""
+
+# The program whose pictures are not finished before a file "go" lies in its folder.
+HELD = """
+import os, sys, time
+from inference.__main__ import main
+from inference.procedural import ProceduralEngine
+
+finish = ProceduralEngine.finish
+
+def finish_when_told(self, run):
+    while not os.path.exists("go"):
+        time.sleep(0.01)
+    return finish(self, run)
+
+ProceduralEngine.finish = finish_when_told
 sys.exit(main())
 """
 
@@ -81,15 +100,24 @@ async def wait_until_serving(channel: aio.Channel) -> None:
     assert response.status == health_pb2.HealthCheckResponse.SERVING
 
 
-async def log_of(process: Process) -> list[dict[str, object]]:
+async def line_of(process: Process) -> dict[str, Any]:
+    assert process.stderr is not None
+    line: dict[str, Any] = json.loads(await process.stderr.readline())
+    return line
+
+
+async def log_of(process: Process) -> list[dict[str, Any]]:
     assert process.stderr is not None
     return [json.loads(line) for line in (await process.stderr.read()).splitlines()]
 
 
 def quick_channel(address: str) -> aio.Channel:
-    """A channel that tries again often: the service is there in less than gRPC's first pause."""
-    options = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 50)]
-    return aio.insecure_channel(address, options=options)
+    """A channel that tries again often: the service is there in less than gRPC's first pause.
+
+    It outlives the service: see `outliving_channel`.
+    """
+    pauses_ms = {"grpc.initial_reconnect_backoff_ms": 50, "grpc.max_reconnect_backoff_ms": 50}
+    return outliving_channel(address, *pauses_ms.items())
 
 
 async def test_it_paints_and_ends_gracefully_at_a_signal_with_the_call_under_way_finished(
@@ -99,20 +127,21 @@ async def test_it_paints_and_ends_gracefully_at_a_signal_with_the_call_under_way
     settings = pb.ImageSettings(width=256, height=192, steps=100)
     request = pb.ImageRequest(prompt="a lighthouse at night", settings=settings)
     async with (
-        started("--listen", address, "--engine", "procedural", folder=tmp_path) as process,
+        started("--listen", address, "--engine", "procedural", folder=tmp_path, script=HELD) as process,
         quick_channel(address) as channel,
     ):
         await wait_until_serving(channel)
         call = ImageGenerationServiceStub(channel).GenerateImageStream(request)
-        first = await call.read()
+        events = [await call.read()]
         process.send_signal(signal.SIGTERM)
-        events = [first]
+        log = [await line_of(process) for _ in range(2)]
+        (tmp_path / "go").touch()
         while isinstance(event := await call.read(), pb.GenerationEvent):
             events.append(event)
 
         assert await call.code() is grpc.StatusCode.OK
         assert await process.wait() == 0
-        log = await log_of(process)
+        log += await log_of(process)
 
     image = Image.open(io.BytesIO(events[-1].image.image_data))
     assert (image.format, image.size) == ("JPEG", (256, 192))
@@ -134,8 +163,7 @@ async def test_a_stop_waits_for_no_model_that_is_being_read(tmp_path: Path) -> N
         started(*arguments, folder=tmp_path, script=STUCK) as process,
         quick_channel(address) as channel,
     ):
-        assert process.stderr is not None
-        while json.loads(await process.stderr.readline())["event"] != "model_loading":
+        while (await line_of(process))["event"] != "model_loading":
             pass
         waits = ImageGenerationServiceStub(channel).GenerateImage(pb.ImageRequest(prompt="a barn"))
         await channel.channel_ready()
@@ -160,7 +188,7 @@ async def test_killed_it_is_there_again_after_a_restart_at_the_same_address(tmp_
     request = pb.ImageRequest(prompt="a lighthouse", settings=settings)
     async with quick_channel(f"unix:{tmp_path}/s") as channel:
         stub = ImageGenerationServiceStub(channel)
-        async with started(*arguments, folder=tmp_path) as process:
+        async with started(*arguments, folder=tmp_path, script=HELD) as process:
             await wait_until_serving(channel)
             call = stub.GenerateImageStream(request)
             await call.read()
@@ -187,8 +215,7 @@ async def _read_or_error(call: aio.UnaryStreamCall) -> object:
 async def test_the_flags_of_the_first_service_start_this_one(tmp_path: Path) -> None:
     flags = "--model-dir ./models --max-models 2 --max-disk-cache 10 --cleanup-interval 300 --no-download"
     async with started("--port", "0", *flags.split(), folder=tmp_path) as process:
-        assert process.stderr is not None
-        serving = json.loads(await process.stderr.readline())
+        serving = await line_of(process)
         async with quick_channel(serving["address"]) as channel:
             await wait_until_serving(channel)
             offer = await ImageGenerationServiceStub(channel).GetImageModels(pb.ModelRequest())
@@ -202,11 +229,10 @@ async def test_the_flags_of_the_first_service_start_this_one(tmp_path: Path) -> 
 
 async def test_metrics_are_served_on_a_port_of_their_own(tmp_path: Path) -> None:
     async with started("--port", "0", "--metrics-port", "0", folder=tmp_path) as process:
-        assert process.stderr is not None
-        told = [json.loads(await process.stderr.readline()) for _ in range(2)]
+        told = [await line_of(process) for _ in range(2)]
         lines = {line["event"]: line for line in told}
         with await asyncio.to_thread(
-            urllib.request.urlopen, lines["metrics"]["address"], None, 5
+            urllib.request.urlopen, lines["metrics"]["address"], None, PATIENCE_S
         ) as response:
             text = response.read().decode()
         process.send_signal(signal.SIGINT)
@@ -227,8 +253,7 @@ async def test_a_broken_model_folder_is_replaced_by_the_painter_or_told(tmp_path
     arguments = ("--port", "0", "--model-dir", "models", "--no-download")
     for fallback in (("--fallback-model", "procedural"), ("--fallback-model", "")):
         async with started(*arguments, *fallback, folder=tmp_path) as process:
-            assert process.stderr is not None
-            serving = json.loads(await process.stderr.readline())
+            serving = await line_of(process)
             async with quick_channel(serving["address"]) as channel:
                 await wait_until_serving(channel)
                 stub = ImageGenerationServiceStub(channel)
@@ -268,8 +293,7 @@ async def test_supervised_it_ends_with_its_parents_end_of_the_pipe(tmp_path: Pat
 
 async def test_a_free_port_is_told_in_the_log(tmp_path: Path) -> None:
     async with started("--port", "0", folder=tmp_path) as process:
-        assert process.stderr is not None
-        serving = json.loads(await process.stderr.readline())
+        serving = await line_of(process)
         async with quick_channel(serving["address"]) as channel:
             await wait_until_serving(channel)
         process.send_signal(signal.SIGINT)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from fakes import FakeEngine, until
-from grpc import aio
+from fakes import SOON_S, FakeEngine, until
 from live_calls import (
     CLOSE,
     Live,
@@ -21,7 +20,7 @@ from live_calls import (
     request,
     retarget,
 )
-from services import NoisyEngine, RunningService, running_service
+from services import NoisyEngine, RunningService, outliving_channel, running_service
 
 from inference.scheduler import Caller
 from protos import psyche_inference_v1_pb2 as pb
@@ -238,7 +237,7 @@ async def test_a_caller_that_goes_drops_its_frames_and_no_others(tmp_path: Path)
 async def test_a_stop_answers_what_is_owed_and_ends_live_pictures_at_once(tmp_path: Path) -> None:
     engine = FakeEngine()
     async with running_service(engine, tmp_path, grace_period_s=60.0) as service:
-        channel = aio.insecure_channel(service.address)
+        channel = outliving_channel(service.address)
         live = Live(type(service.stub)(channel).Paint())
         await live.send(opening(), credit(1.0))
         await live.frame()
@@ -349,7 +348,7 @@ def writes() -> set[asyncio.Task[object]]:
 
 async def wait_for_a_write(service: RunningService) -> None:
     """Wait for an answer that is not taken: it is still being written after a few other calls."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON_S):
         before: set[asyncio.Task[object]] = set()
         while not (before and before == writes()):
             await until(lambda: bool(writes()))
@@ -380,7 +379,7 @@ async def test_a_caller_that_does_not_read_holds_nothing_once_its_call_failed_an
 
         assert not is_leased(service, "fake")
         assert not live.call.done()
-        frames = await asyncio.wait_for(live.rest(), 5)
+        frames = await asyncio.wait_for(live.rest(), SOON_S)
         assert len(frames) < 8
         assert (await live.call.code()).name == code
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from fakes import FakeEngine, until
+from fakes import SOON_S, FakeEngine, until
 from live_calls import CLOSE, Live, credit, frames_until, is_leased, of, opening, retarget, switching
 from services import GatedLoader, running_service
 
@@ -113,7 +113,7 @@ async def test_a_newer_target_that_is_refused_leaves_the_one_that_waits(
         await live.send(opening(of("fake")), retarget(of("big"), 2), newer)
         loader.gate.set()
         refused = None
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON_S):
             while True:
                 await live.send(credit())
                 while not (event := await live.receive()).HasField("frame"):

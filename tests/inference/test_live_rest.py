@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from fakes import FakeEngine, until
+from fakes import SOON_S, FakeEngine, until
 from services import GatedLoader
 
 from inference.calls import Call
@@ -92,7 +92,7 @@ class Canvas:
         self._commands.put_nowait(None)
 
     async def event(self) -> pb.PaintEvent:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON_S):
             return await self._events.get()
 
     async def frame(self, time_s: float = 0.0) -> pb.PaintFrame:
@@ -104,7 +104,7 @@ class Canvas:
     async def frames_until(self, model: str) -> list[pb.PaintFrame]:
         """Give credits one by one until a model paints."""
         frames = [await self.frame()]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON_S):
             while frames[-1].metadata.model != model:
                 frames.append(await self.frame())
         return frames
@@ -139,7 +139,7 @@ class Wall:
         return crowded is not None and crowded.done()
 
     async def still(self, model: str) -> str:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON_S):
             return (await self.core.generate(of(model))).metadata.model
 
 
@@ -308,7 +308,7 @@ async def test_a_model_that_does_not_come_back_ends_a_picture_that_nothing_else_
         canvas.credit()
 
         with pytest.raises(ModelLoadError, match="model a could not be loaded: it is broken"):
-            await asyncio.wait_for(canvas.run, 5)
+            await asyncio.wait_for(canvas.run, SOON_S)
 
 
 @pytest.mark.parametrize("is_stop", [True, False])
@@ -327,7 +327,7 @@ async def test_a_picture_that_ends_while_its_model_comes_back_waits_for_nothing(
             canvas.close()
 
         with pytest.raises(StoppingError if is_stop else ModelLoadError):
-            await asyncio.wait_for(canvas.run, 5)
+            await asyncio.wait_for(canvas.run, SOON_S)
 
 
 async def test_a_wall_that_nobody_watches_blocks_no_other_model() -> None:

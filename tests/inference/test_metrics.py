@@ -10,7 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from fakes import FakeEngine
+from fakes import SOON_S, FakeEngine
 from grpc import aio
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -145,7 +145,7 @@ async def test_without_a_port_nothing_is_served(tmp_path: Path) -> None:
 
 async def test_everything_is_read_over_http_and_the_port_is_free_again_afterwards(tmp_path: Path) -> None:
     def fetch(port: int | None) -> bytes:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=SOON_S) as response:
             text: bytes = response.read()
             return text
 
@@ -165,8 +165,9 @@ async def test_calls_that_are_given_up_are_told_as_such(tmp_path: Path) -> None:
         await engine.wait_until_stepping()
         call.cancel()
         assert await call.code() is grpc.StatusCode.CANCELLED
-        engine.gate.set()
-        async with asyncio.timeout(5):
+        # The service hears of it later than the client; until then the picture must not be painted.
+        async with asyncio.timeout(SOON_S):
             cancelled = ("pictures_given_up_total", frozenset({("reason", "cancelled")}))
             while cancelled not in await read(service):
                 pass
+        engine.gate.set()

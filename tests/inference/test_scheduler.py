@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Awaitable
 
 import pytest
-from fakes import FakeClock, FakeEngine, FakeObserver, flat_pixels
+from fakes import GATE_S, SOON_S, FakeClock, FakeEngine, FakeObserver, flat_pixels, until
 
 from inference.engine import PaintingFailedError, PictureRequest, Pixels, RejectedError, Timeline
 from inference.errors import BusyError, StoppingError
@@ -389,12 +389,11 @@ async def test_an_engine_that_nobody_holds_any_more_is_forgotten() -> None:
     async with scheduling() as scheduler:
         await scheduler.paint(picture(engine, "a"), caller=kept)
         assert scheduler.step_times("fake") != {}
-        await asyncio.sleep(0)  # What brought the picture here is over.
         forgotten = weakref.ref(engine)
         del engine
-        gc.collect()
 
-        assert forgotten() is None
+        # What brought the picture here ends soon, in the engine's thread, too.
+        await until(lambda: gc.collect() >= 0 and forgotten() is None)
         assert scheduler.step_times("fake") == {}
         assert scheduler.megapixels_per_s("fake") > 0
 
@@ -421,11 +420,11 @@ async def test_work_that_runs_at_the_end_keeps_nobody_waiting() -> None:
 
     def work() -> None:
         begun.set()
-        assert gate.wait(10)
+        assert gate.wait(GATE_S)
 
     async with scheduling() as scheduler:
         errand = asyncio.create_task(scheduler.between_ticks(work))
-        assert await asyncio.to_thread(begun.wait, 5)
+        assert await asyncio.to_thread(begun.wait, SOON_S)
         asyncio.get_running_loop().call_soon(gate.set)
 
     with pytest.raises(StoppingError):

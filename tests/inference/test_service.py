@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from fakes import FakeEngine, until
+from fakes import SOON_S, FakeEngine, until
 from google.protobuf.message import Message
 from grpc import aio
 from PIL import Image
@@ -294,7 +294,7 @@ async def test_variations_that_nobody_reads_hold_one_place_and_stop_the_engine(t
         await service.stub.GenerateImage(request())
         assert (await service.stub.CancelImage(pb.CancelRequest(request_id="v"))).cancelled > 0
         await until(lambda: has_places(service, 10))
-        while isinstance(await asyncio.wait_for(read_or_error(call), 5), Message):
+        while isinstance(await asyncio.wait_for(read_or_error(call), SOON_S), Message):
             pass
         assert await call.details() == "request v was cancelled"
 

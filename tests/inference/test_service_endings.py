@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from fakes import FakeEngine, until
+from fakes import SOON_S, FakeEngine, until
 from google.protobuf.message import Message
 from grpc import aio
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -44,6 +44,7 @@ async def test_cancelling_frees_the_place_and_leaves_the_neighbour(tmp_path: Pat
         await engine.wait_until_stepping()
         await until(lambda: service.core.scheduler.unfinished == 2)
         gone.cancel()
+        await until(lambda: service.core.scheduler.unfinished == 1)
         engine.gate.set()
 
         response = await stays
@@ -78,10 +79,13 @@ async def test_a_request_is_cancelled_by_its_id_and_the_neighbour_goes_on(tmp_pa
 
 
 async def test_the_id_that_progress_told_cancels(tmp_path: Path) -> None:
-    async with running_service(FakeEngine(), tmp_path) as service:
+    engine = FakeEngine()
+    engine.spend = lambda rows: engine.gate.clear() if len(engine.batches) == 1 else None
+    async with running_service(engine, tmp_path) as service:
         call = service.stub.GenerateImageStream(request(steps=100))
         first = await anext(aiter(call))
         cancelled = await service.stub.CancelImage(pb.CancelRequest(request_id=first.progress.request_id))
+        engine.gate.set()
         with pytest.raises(aio.AioRpcError) as ended:
             _ = [event async for event in call]
 
@@ -120,7 +124,7 @@ async def test_a_call_that_is_cancelled_at_any_moment_ends(tmp_path: Path, call:
             begun = len(engine.batches)
             await until(lambda begun=begun, turns=turns: len(engine.batches) >= begun + turns % 19)  # type: ignore[misc]
             cancelled = await service.stub.CancelImage(pb.CancelRequest(request_id="r"))
-            while isinstance(await asyncio.wait_for(read_or_error(stream), 5), Message):
+            while isinstance(await asyncio.wait_for(read_or_error(stream), SOON_S), Message):
                 pass
 
             code = await stream.code()
@@ -159,10 +163,13 @@ async def test_a_call_past_its_deadline_is_given_up(tmp_path: Path) -> None:
     engine = FakeEngine()
     engine.gate.clear()
     async with running_service(engine, tmp_path) as service:
+        await service.channel.channel_ready()
+        call = service.stub.GenerateImage(request(steps=100), timeout=1.0)
+        await engine.wait_until_stepping()
         with pytest.raises(aio.AioRpcError) as late:
-            await service.stub.GenerateImage(request(steps=100), timeout=0.03)
-        engine.gate.set()
+            await call
         await wait_until_idle(service)
+        engine.gate.set()
 
     assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert len(engine.batches) < 100

@@ -116,6 +116,7 @@ async def test_a_call_lets_its_model_go_however_it_ends(tmp_path: Path, end: str
         if end == "cancelled":
             await big.wait_until_stepping()
             call.cancel()
+            await wait_until_idle(service)
             big.gate.set()
         assert (await call.code()).name == code
         await wait_until_idle(service)

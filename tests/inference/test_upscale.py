@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
-from fakes import FakeClock, FakeEngine
+from fakes import GATE_S, SOON_S, FakeClock, FakeEngine
 
 from inference.engine import OutOfMemoryError, PictureRequest, Pixels, Timeline
 from inference.scheduler import Caller, Work, scheduling
@@ -215,14 +215,14 @@ async def test_a_picture_that_nobody_waits_for_any_more_is_not_made_larger_to_th
 
     def wait() -> None:
         begun.set()
-        assert gate.wait(10)
+        assert gate.wait(GATE_S)
 
     engine.upscaler.spend = wait
     async with scheduling() as scheduler:
         enlarging = asyncio.create_task(
             Upscaler(pool, scheduler.between_ticks).upscale(PIXELS, 2, engine, REQUEST)
         )
-        assert await asyncio.to_thread(begun.wait, 5)
+        assert await asyncio.to_thread(begun.wait, SOON_S)
         enlarging.cancel()
         gate.set()
         with pytest.raises(asyncio.CancelledError):

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,8 +17,9 @@ import aiohttp
 import psutil
 import pytest
 from processes import Server, run, running_server
-from screens import Screen
+from screens import SOON_S, Screen
 
+from server.__main__ import GRACE_S
 from server.settings import Settings
 
 
@@ -50,13 +52,12 @@ async def test_no_screen_notices_more_of_a_killed_inference_service_than_a_pause
         screen(session, server, "left") as left,
         screen(session, server, "right") as right,
     ):
-        async with asyncio.timeout(20):
-            await left.frame()
-            await right.frame()
+        await left.frame()
+        await right.frame()
         before = (await state(session, server))["inference"]["child"]
         os.kill(before["pid"], signal.SIGKILL)
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await left.next("status", state="unavailable")
             await left.next("status", state="painting")
             last = await left.frame()
@@ -76,7 +77,16 @@ async def test_no_screen_notices_more_of_a_killed_inference_service_than_a_pause
 async def test_a_signal_ends_it_cleanly_and_leaves_nothing_behind(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    async with running_server(tmp_path, **SETTINGS) as server, aiohttp.ClientSession() as session:
+    took_s = await seconds_to_end(tmp_path, number)
+    if took_s >= GRACE_S:
+        # A busy machine may take longer once; what waits for handlers in vain does so every time.
+        took_s = await seconds_to_end(tmp_path, number)
+    assert took_s < GRACE_S
+
+
+async def seconds_to_end(folder: Path, number: signal.Signals) -> float:
+    """Start a server, end it by a signal, look at what is left of it, and return how long its end took."""
+    async with running_server(folder, **SETTINGS) as server, aiohttp.ClientSession() as session:
         async with (
             screen(session, server, "left") as left,
             session.ws_connect(server.url / "ws", autoclose=False) as events,
@@ -85,11 +95,13 @@ async def test_a_signal_ends_it_cleanly_and_leaves_nothing_behind(
             child = (await state(session, server))["inference"]["child"]["pid"]
             job_events = await session.get(server.url / "jobs" / frame["job"] / "events")
             server.process.send_signal(number)
+            began_s = time.perf_counter()
 
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 code, bye = await left.end()
                 assert (await Screen(events).end())[0] == 1001
                 status = await server.process.wait()
+            took_s = time.perf_counter() - began_s
             job_events.close()
 
         assert code == 1001
@@ -99,14 +111,19 @@ async def test_a_signal_ends_it_cleanly_and_leaves_nothing_behind(
         assert not psutil.pid_exists(child)
         assert list(server.temporary.iterdir()) == []
         assert errors_of(server) == []
+    return took_s
 
 
 async def test_the_child_ends_when_the_server_is_killed(tmp_path: Path) -> None:
     async with running_server(tmp_path, **SETTINGS) as server, aiohttp.ClientSession() as session:
-        child = psutil.Process((await state(session, server))["inference"]["child"]["pid"])
+        async with asyncio.timeout(SOON_S):
+            # The server may say where it is before it has started one.
+            while (pid := (await state(session, server))["inference"]["child"]["pid"]) is None:
+                pass
+        child = psutil.Process(pid)
         server.process.kill()
         await server.process.wait()
-        await asyncio.to_thread(child.wait, 10)
+        await asyncio.to_thread(child.wait, SOON_S)
 
 
 async def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:

@@ -331,9 +331,16 @@ async def test_a_new_rate_changes_the_running_stream(tmp_path: Path) -> None:
 async def test_a_paused_canvas_rests_on_its_picture_until_it_goes_on(site: Site) -> None:
     async with site.screen("left") as screen:
         await screen.frame()
+        # One frame is under way for certain.
+        site.engine.gate.clear()
+        await site.engine.wait_until_stepping()
         await site.call("PATCH", "/canvases/left", json={"paused": True})
         await screen.next("status", state="paused")
-        await screen.sync()  # One frame may have been under way.
+        canvas = site.canvas("left")
+        taken = canvas.taken
+        site.engine.gate.set()
+        await wait_for(lambda: canvas.taken > taken)
+        await screen.sync()
         batches = len(site.engine.batches)
         assert not [message for message in await screen.sync() if message["type"] == "frame"]
         assert len(site.engine.batches) == batches

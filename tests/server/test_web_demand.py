@@ -10,16 +10,9 @@ from typing import Any
 import pytest
 from fakes import FakeEngine
 from images import image_file
-from screens import Site, running_site, wait_for
+from screens import Site, running_site, still, wait_for
 
-
-async def still(engine: FakeEngine, *, for_s: float = 0.15) -> int:
-    """Wait until the engine has not painted for a while, and return how often it had."""
-    painted = -1
-    while painted != len(engine.batches):
-        painted = len(engine.batches)
-        await asyncio.sleep(for_s)
-    return painted
+from server.generation import live
 
 
 async def push(site: Site, number: int) -> dict[str, Any]:
@@ -39,7 +32,11 @@ def engine_of(site: Site) -> FakeEngine:
 @pytest.mark.parametrize(
     "hidden", [{"visible": False}, {"viewport": {"width": 0, "height": 600}}, {"max_fps": 0}]
 )
-async def test_a_screen_that_shows_nothing_has_nothing_painted(site: Site, hidden: dict[str, Any]) -> None:
+async def test_a_screen_that_shows_nothing_has_nothing_painted(
+    site: Site, hidden: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No look at what has changed meanwhile comes to help.
+    monkeypatch.setattr(live, "LOOK_UP_S", 30.0)
     engine = engine_of(site)
     async with site.screen("left") as screen:
         await screen.frame()
@@ -57,10 +54,13 @@ async def test_a_screen_that_shows_nothing_has_nothing_painted(site: Site, hidde
         await wait_for(lambda: len(engine.batches) > painted)
         took_s = time.perf_counter() - began_s
         await screen.frame()
-    assert took_s < 0.2
+    assert took_s < 2.0
 
 
-async def test_a_screen_that_is_shown_again_has_the_picture_though_nothing_is_painted(site: Site) -> None:
+async def test_a_screen_that_is_shown_again_has_the_picture_though_nothing_is_painted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LOOK_UP_S", 30.0)
     engine = engine_of(site)
     async with site.screen("left") as screen:
         await screen.frame()
@@ -76,7 +76,7 @@ async def test_a_screen_that_is_shown_again_has_the_picture_though_nothing_is_pa
         await screen.send("ready", visible=True)
         frame = await screen.frame()
 
-        assert time.perf_counter() - began_s < 0.2
+        assert time.perf_counter() - began_s < 2.0
         assert frame["sequence"] == pushed["sequence"]
         engine.gate.set()
 
@@ -116,17 +116,22 @@ async def test_a_canvas_is_painted_as_fast_as_its_fastest_screen_takes_it(tmp_pa
     ):
         engine = engine_of(site)
         await slow.frame()
-        await slow.send("ready", max_fps=8)
-        await slower.send("ready", max_fps=2)
-        await wait_for(lambda: site.canvas("left").demand_fps == 8.0)
-        # The frame that was asked for before may still come.
-        await asyncio.sleep(0.1)
+        await slow.send("ready", max_fps=12)
+        await slower.send("ready", max_fps=4)
+        await wait_for(lambda: site.canvas("left").demand_fps == 12.0)
 
-        before, began_s = len(engine.batches), time.perf_counter()
-        await asyncio.sleep(1.0)
-        painted, took_s = len(engine.batches) - before, time.perf_counter() - began_s
-
-        assert painted == pytest.approx(8.0 * took_s, abs=1.5)
+        # A busy machine may paint less in one second, but never more.
+        is_fast_enough = False
+        for _ in range(5):
+            before, began_s = len(engine.batches), time.perf_counter()
+            await asyncio.sleep(1.0)
+            painted, took_s = len(engine.batches) - before, time.perf_counter() - began_s
+            # At either end, one that was under way and one that was late: fewer than both rates make.
+            assert painted <= 12.0 * took_s + 3.0
+            # More than the slower one takes.
+            if is_fast_enough := painted > 4.0 * took_s + 2.0:
+                break
+        assert is_fast_enough
 
 
 async def test_what_is_watched_on_one_canvas_has_nothing_painted_on_another(site: Site) -> None:

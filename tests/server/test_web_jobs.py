@@ -15,6 +15,7 @@ from screens import SOON_S, Site, image, running_site, wait_for
 
 from protos import psyche_inference_v1_pb2 as pb
 from protos.psyche_inference_v1_pb2_grpc import ImageGenerationServiceStub
+from server.generation import read_ahead
 
 
 BAD_PROMPTS = [
@@ -269,11 +270,18 @@ async def test_whoever_follows_a_job_holds_up_no_stop(tmp_path: Path, handler_ca
         url = site.url / f"jobs/{frame['job']}/events"
         async with site.session.get(url) as response:
             await response.content.readline()
-            async with asyncio.timeout(2):
+            # The runner waits 5 s for handlers that do not end.
+            async with asyncio.timeout(4):
                 await site.runner.cleanup()
 
 
 MEDIA_TYPES = {"jpeg": "a.jpg", "png": "b.png", "webp": "c.webp"}
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no picture of a folder left out on a machine that is busy."""
+    monkeypatch.setattr(read_ahead, "LATE_S", 60.0)
 
 
 @pytest.fixture
@@ -293,6 +301,7 @@ def media(tmp_path: Path) -> list[bytes]:
     return pictures
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_playlist_shows_the_pictures_of_a_folder_once(still_site: Site, media: list[bytes]) -> None:
     async with still_site.screen("left") as screen:
         await screen.sync()
@@ -313,6 +322,7 @@ async def test_a_playlist_shows_the_pictures_of_a_folder_once(still_site: Site, 
     )
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_playlist_may_go_round_until_something_else_is_shown(
     still_site: Site, media: list[bytes]
 ) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 from images import image_file
 from screens import Site
 
-from server.generation.read_ahead import LATE_S
 from server.streaming.images import encoders
 
 
@@ -22,15 +21,14 @@ async def test_a_playlist_is_shown_at_sixty_pictures_a_second(still_site: Site, 
         body = {"folder": "film", "fps": 60}
         job = (await still_site.call("POST", "/canvases/left/playlist", status=202, json=body))["job"]
         frame = await screen.frame(job=job["id"])
-        first_ms = frame["published_ms"]
         while not frame["final"]:
             frame = await screen.frame(job=job["id"])
         ended = await still_site.ended(job["id"])
 
     assert frame["width"] == 64 + 44
     assert ended["step"] == 45
-    # Forty-four intervals, whatever was left out on the way.
-    assert frame["published_ms"] - first_ms >= 44 / 60 * 1000 - LATE_S * 1000
+    # Forty-four intervals, whatever was left out on the way; the two clocks may differ by a little.
+    assert frame["published_ms"] - ended["started_ms"] >= 44 / 60 * 1000 - 5
     shown = still_site.canvas("left").published.total
     assert shown + still_site.canvas("left").dropped == 45
 

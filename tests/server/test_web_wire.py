@@ -59,7 +59,10 @@ async def test_hello_comes_first_then_the_status_then_the_current_frame(
 ) -> None:
     async with site.screen("left") as first:
         await first.frame()
-    await site.call("PATCH", "/canvases/left", json={"paused": True})
+        # Nothing more is painted until all is seen.
+        site.engine.gate.clear()
+        await site.engine.wait_until_stepping()
+        await site.call("PATCH", "/canvases/left", json={"paused": True})
 
     async with site.screen("left", protocols=protocols) as screen:
         hello, status, frame = [await screen.receive() for _ in range(3)]
@@ -78,6 +81,7 @@ async def test_hello_comes_first_then_the_status_then_the_current_frame(
     assert status["job"]["preview"] == f"/jobs/{frame['job']}/preview"
     assert status["queue"] == {"length": 0, "next": []}
     assert frame["sequence"] == site.canvas("left").newest.sequence
+    site.engine.gate.set()
 
 
 async def test_a_frame_carries_what_the_protocol_says_the_image_last(site: Site) -> None:
