@@ -20,6 +20,7 @@ from server.generation.inference_client import InferenceClient
 from server.generation.job import Job, Kind
 from server.generation.lane import Lane
 from server.generation.picture import PictureOrder
+from server.generation.read_ahead import AHEAD
 from server.generation.slides import SAMPLES, folders, load, pictures_in, show_folder, show_samples
 from server.generation.store import ImageShelf
 from server.streaming.canvas import Canvas, CanvasConfig
@@ -415,7 +416,8 @@ async def test_pictures_that_cannot_be_loaded_in_time_are_left_out_and_the_end_c
     canvas = canvas_of(easel)
     assert canvas.widths == sorted(canvas.widths)
     assert (canvas.frames[-1].image.width, canvas.frames[-1].final) == (49, True)
-    assert 10 <= len(canvas.frames) <= 30
+    # About 20; a machine that is slow to show them leaves out those that were loaded ahead meanwhile.
+    assert 2 / (0.1 * AHEAD) - 1 <= len(canvas.frames) <= 30
     assert canvas.dropped == 43 - len(canvas.frames)
     # 43 places, and what is loaded ahead.
     assert clock.now_s - started_s <= 43 / 20 + 0.8
