@@ -17,10 +17,10 @@ from processes import Server
 SETTINGS = {"PSYCHE_SIZE": "128x128", "PSYCHE_FPS": "4"}
 # Long enough for a bar to be seen moving, on a machine of any speed.
 SLOW = {"steps": 100, "width": 1024, "height": 1024}
-# Long enough for other pages to be opened meanwhile.
+# The same, where several bars are to be seen moving.
 LONG = {"steps": 100, "width": 2048, "height": 2048}
-# The same, with something new to be seen every second.
-SERIES = {"mode": "variations", "count": 64, "steps": 20, "width": 1024, "height": 1024}
+# Long enough for anything else to be done meanwhile, with something new to be seen every second.
+SERIES = {"mode": "variations", "count": 64, "steps": 100, "width": 1024, "height": 1024}
 
 # Notes what every bar has shown, by job, and the previews beside it.
 WATCH = """() => {

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.async_api import Browser
 from processes import running_server
-from studio_page import LONG, SERIES, SETTINGS, SLOW, Studio, post, studio
+from studio_page import LONG, SERIES, SETTINGS, Studio, post, studio
 
 
 pytestmark = pytest.mark.browser
@@ -26,11 +26,11 @@ async def test_a_prompt_to_two_canvases_is_seen_moving_and_its_results_are_liste
 ) -> None:
     async with running_server(tmp_path, **SETTINGS) as server, studio(browser, server) as page:
         await page.watch()
-        await page.write("a lighthouse in a storm", **SLOW)
+        await page.write("a lighthouse in a storm", **LONG)
         await page.page.click("#targets-all")
         await page.page.press("#field-prompt", "Control+Enter")
 
-        await page.until("document.querySelectorAll('.result').length === 2", within_s=60.0)
+        await page.until("document.querySelectorAll('.result').length === 2", within_s=90.0)
 
         seen = {job: about for job, about in (await page.seen()).items() if len(about["values"]) > 0}
         assert len(seen) == 2
@@ -44,7 +44,7 @@ async def test_a_prompt_to_two_canvases_is_seen_moving_and_its_results_are_liste
         assert {job["canvas"] for job in made} == {"left", "right"}
         assert len({job["session"] for job in made}) == 1
         summary = await page.page.inner_text(".result-summary >> nth=0")
-        assert "procedural · 1024 × 1024 · Steps 100 · Seed " in summary
+        assert "procedural · 2048 × 2048 · Steps 100 · Seed " in summary
         assert await page.page.evaluate(
             "[...document.querySelectorAll('.result img')].every((image) => image.alt.includes('lighthouse'))"
         )
@@ -58,6 +58,9 @@ async def test_a_result_tells_how_it_was_made_and_is_used_again(browser: Browser
         await page.until("document.querySelectorAll('.result').length === 2")
 
         await page.page.click(".result:nth-child(2) summary")
+        # A result is unfolded in a turn of its own.
+        told = "document.querySelector('.result:nth-child(2) .facts')"
+        await page.until(f"{told}?.innerText")
         facts = await page.page.inner_text(".result:nth-child(2) .facts")
         for fact in (
             "a paper city",
@@ -114,7 +117,7 @@ async def test_two_pictures_are_compared_with_their_differences_marked(
 
 async def test_a_job_is_cancelled_mid_run(browser: Browser, tmp_path: Path) -> None:
     async with running_server(tmp_path, **SETTINGS) as server, studio(browser, server) as page:
-        job = (await post(server, "/jobs", {"prompt": "a long one", **LONG}))["job"]
+        job = (await post(server, "/jobs", {"prompt": "a long one", **SERIES}))["job"]
         row = f"#jobs-running > [data-id='{job['id']}']"
         await page.until(
             f"""Number(document.querySelector("{row} .bar")?.getAttribute('aria-valuenow')) > 2"""
@@ -125,7 +128,7 @@ async def test_a_job_is_cancelled_mid_run(browser: Browser, tmp_path: Path) -> N
         ended = await page.until_server(
             f"/jobs/{job['id']}", lambda answer: answer["job"]["state"] == "cancelled"
         )
-        assert 0 < ended["job"]["step"] < 100
+        assert 0 < ended["job"]["step"] < ended["job"]["total_steps"]
         await page.until(f"""document.querySelector("{row}") === null""")
         # The focus goes to the row beside it, or to the panel where that was the last one.
         assert await page.page.evaluate("document.activeElement.closest('#jobs') !== null")
