@@ -241,3 +241,13 @@ class FakeObserver:
 
     def on_given_up(self, reason: str) -> None:
         self.given_up.append(reason)
+
+
+async def still(engine: FakeEngine) -> int:
+    """Wait until the engine has not painted at three looks in a row, and return how often it had."""
+    painted, looks = -1, 0
+    while looks < 3:
+        await asyncio.sleep(0.1)
+        looks = looks + 1 if painted == len(engine.batches) else 0
+        painted = len(engine.batches)
+    return painted

@@ -1,4 +1,6 @@
-"""What tests ask of any page: that something comes to hold of it, that it frees its pictures and is quiet."""
+"""What tests ask of any page: that something comes to hold of it, that it frees its pictures and is quiet;
+and what they have a server do for it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+import aiohttp
 from playwright.async_api import Page
+from processes import Server
 
 
 # On a busy machine the service that paints is there only so long after the server has told its address.
@@ -46,3 +50,14 @@ async def freed(page: Page) -> int:
 def beside_an_outage(complaints: Iterable[str]) -> list[str]:
     """Return what a page complains of beside its server being away."""
     return [complaint for complaint in complaints if not _AWAY.search(complaint)]
+
+
+async def post(server: Server, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Post what starts something, past the page."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(server.url.with_path(path), json=body) as response,
+    ):
+        assert response.status in (201, 202), await response.text()
+        answer: dict[str, Any] = await response.json()
+        return answer

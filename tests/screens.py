@@ -51,16 +51,6 @@ async def wait_for(condition: Any, *, within_s: float = SOON_S) -> Any:
         return value
 
 
-async def still(engine: FakeEngine) -> int:
-    """Wait until the engine has not painted at three looks in a row, and return how often it had."""
-    painted, looks = -1, 0
-    while looks < 3:
-        await asyncio.sleep(0.1)
-        looks = looks + 1 if painted == len(engine.batches) else 0
-        painted = len(engine.batches)
-    return painted
-
-
 class ErrorLogs(logging.Handler):
     """Collects what the libraries log as an error, asyncio's lost exceptions included."""
 

@@ -163,14 +163,3 @@ async def studio(
         yield shown
     finally:
         await page.close()
-
-
-async def post(server: Server, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Post what starts something, past the page."""
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(server.url.with_path(path), json=body) as response,
-    ):
-        assert response.status in (201, 202), await response.text()
-        answer: dict[str, Any] = await response.json()
-        return answer

@@ -8,7 +8,6 @@ of state needs the token where one is set.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import ipaddress
 import re
@@ -49,9 +48,9 @@ class Access:
     def __init__(self, settings: Settings) -> None:
         self.guesses = Guesses()
         self._token = settings.token.get_secret_value() if settings.token else None
-        # Of this process alone: a cookie made of nothing but the token could be computed by everybody who
-        # tries words, and would be a way around the limit.
-        self._cookie_key = secrets.token_bytes(32)
+        # Of this process alone: one made of the token could be computed by everybody who tries words, and
+        # would be a way around the limit.
+        self._cookie = secrets.token_hex(32)
         own = {f"[{settings.host}]" if ":" in settings.host else settings.host}
         self._hosts = {host.lower() for host in (*_LOOPBACK, *own, *settings.allowed_hosts)}
         # Whoever listens on any address without naming hosts has said that everybody may come in.
@@ -124,7 +123,7 @@ class Access:
         if shown is None:
             # Nobody guesses that: it is not limited.
             cookie = request.cookies.get(COOKIE, "")
-            return hmac.compare_digest(_bytes(cookie), self.cookie_value().encode())
+            return hmac.compare_digest(_bytes(cookie), self._cookie.encode())
         if _JUDGED not in request:
             request[_JUDGED] = self.is_token(shown, request.remote)
         return request[_JUDGED]
@@ -149,10 +148,10 @@ class Access:
         scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
         return shown.strip() if self._token is not None and scheme.lower() == "bearer" else None
 
-    def cookie_value(self) -> str:
-        """Return what the login cookie holds: whoever has it has shown the token to this process."""
-        assert self._token is not None
-        return hmac.new(self._cookie_key, self._token.encode(), hashlib.sha256).hexdigest()
+    @property
+    def cookie(self) -> str:
+        """What the login cookie holds: whoever has it has shown the token to this process."""
+        return self._cookie
 
 
 def changes_state(request: web.BaseRequest) -> bool:

@@ -37,7 +37,7 @@ async def login(request: web.Request) -> web.Response:
     if access.needs_token:
         response.set_cookie(
             COOKIE,
-            access.cookie_value(),
+            access.cookie,
             max_age=COOKIE_S,
             httponly=True,
             samesite="Strict",

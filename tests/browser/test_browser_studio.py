@@ -8,10 +8,11 @@ import itertools
 from pathlib import Path
 
 import pytest
+from pages import post
 from PIL import Image
 from playwright.async_api import Browser
 from processes import running_server
-from studio_page import LONG, SERIES, SETTINGS, Studio, post, studio
+from studio_page import LONG, SERIES, SETTINGS, Studio, studio
 
 
 pytestmark = pytest.mark.browser

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from pages import post
 from playwright.async_api import Browser
 from processes import running_server
-from studio_page import SETTINGS, Studio, post, studio
+from studio_page import SETTINGS, Studio, studio
 
 
 pytestmark = pytest.mark.browser
 
 TOKEN = "a-token-that-nobody-guesses"
+
+
+@asynccontextmanager
+async def locked(browser: Browser, folder: Path) -> AsyncIterator[Studio]:
+    """Open the studio of a server with a token, up to where the page says that it is locked."""
+    async with (
+        running_server(folder, PSYCHE_TOKEN=TOKEN, **SETTINGS) as server,
+        studio(browser, server) as page,
+    ):
+        await page.until("!document.querySelector('#locked').hidden")
+        yield page
 
 
 async def test_what_the_server_refuses_is_told_at_its_field(browser: Browser, tmp_path: Path) -> None:
@@ -43,11 +57,7 @@ async def test_what_the_server_refuses_is_told_at_its_field(browser: Browser, tm
 async def test_where_a_token_is_set_everybody_sees_and_the_login_opens_the_rest(
     browser: Browser, tmp_path: Path
 ) -> None:
-    async with (
-        running_server(tmp_path, PSYCHE_TOKEN=TOKEN, **SETTINGS) as server,
-        studio(browser, server) as page,
-    ):
-        await page.until("!document.querySelector('#locked').hidden")
+    async with locked(browser, tmp_path) as page:
         heard = "document.querySelector('.sound-sending [role=status]').textContent"
         await page.until(f"{heard}.startsWith('left, right: takes no sound')")
         assert "Log in" in await page.page.inner_text("#send")
@@ -93,10 +103,7 @@ async def test_where_a_token_is_set_everybody_sees_and_the_login_opens_the_rest(
 
 
 async def test_a_login_that_is_given_up_tells_the_refusal(browser: Browser, tmp_path: Path) -> None:
-    async with (
-        running_server(tmp_path, PSYCHE_TOKEN=TOKEN, **SETTINGS) as server,
-        studio(browser, server) as page,
-    ):
+    async with locked(browser, tmp_path) as page:
         await page.write("a secret garden")
         await page.page.click("#send")
         await page.page.wait_for_selector("#login-dialog[open]")
@@ -110,11 +117,7 @@ async def test_a_login_that_is_given_up_tells_the_refusal(browser: Browser, tmp_
 async def test_the_blank_key_asks_for_the_login_once_and_then_does_what_was_asked(
     browser: Browser, tmp_path: Path
 ) -> None:
-    async with (
-        running_server(tmp_path, PSYCHE_TOKEN=TOKEN, **SETTINGS) as server,
-        studio(browser, server) as page,
-    ):
-        await page.until("!document.querySelector('#locked').hidden")
+    async with locked(browser, tmp_path) as page:
         await page.page.keyboard.press("b")
         await page.page.wait_for_selector("#login-dialog[open]")
         await page.page.keyboard.press("Escape")

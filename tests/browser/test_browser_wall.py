@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from pages import beside_an_outage, freed, until
+from pages import beside_an_outage, freed, post, until
 from playwright.async_api import Browser, ConsoleMessage, Page
 from processes import Server, running_server
 
@@ -92,16 +92,6 @@ def warmth(about: dict[str, Any]) -> int:
     """Return how much more of red than of blue there is in a picture."""
     red, _, blue = about["mean"]
     return int(red) - int(blue)
-
-
-async def post(server: Server, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(server.url.with_path(path), json=body) as response,
-    ):
-        assert response.status in (201, 202), await response.text()
-        answer: dict[str, Any] = await response.json()
-        return answer
 
 
 async def test_the_wall_paints_both_canvases_and_they_move(browser: Browser, tmp_path: Path) -> None:

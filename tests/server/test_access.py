@@ -254,10 +254,10 @@ def test_a_token_of_any_letters_is_recognised() -> None:
 
 def test_the_cookie_proves_the_token_without_telling_it() -> None:
     access = make_access(token=TOKEN)
-    value = access.cookie_value()
+    value = access.cookie
 
     assert TOKEN not in value
-    assert value != make_access(token=TOKEN).cookie_value(), "who tries words cannot make a cookie of them"
+    assert value != make_access(token=TOKEN).cookie, "who tries words cannot make a cookie of them"
     assert access.is_authorised(request(Cookie=f"{COOKIE}={value}"))
     access.check(request("POST", "/canvases", Cookie=f"{COOKIE}={value}"))
 
@@ -269,7 +269,7 @@ def test_a_made_up_cookie_is_refused(value: str) -> None:
 
 def test_a_wrong_bearer_is_not_made_good_by_a_cookie() -> None:
     access = make_access(token=TOKEN)
-    cookie = f"{COOKIE}={access.cookie_value()}"
+    cookie = f"{COOKIE}={access.cookie}"
 
     assert not access.is_authorised(request(Authorization="Bearer wrong", Cookie=cookie))
     assert access.is_authorised(request(Authorization="Basic proxy", Cookie=cookie))
@@ -303,5 +303,5 @@ def test_a_request_is_judged_once_and_its_wrong_token_costs_one_try() -> None:
             with pytest.raises(TooManyError):
                 access.check(request("GET", path, Authorization=f"Bearer {shown}"))
     access.check(request("GET", "/canvases"))
-    cookie = f"{COOKIE}={access.cookie_value()}"
+    cookie = f"{COOKIE}={access.cookie}"
     access.check(request("POST", "/canvases", Cookie=cookie))

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeEngine
+from fakes import FakeEngine, still
 from images import image_file
-from screens import Site, running_site, still, wait_for
+from screens import Site, running_site, wait_for
 
 from server.generation import live
 

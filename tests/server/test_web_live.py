@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fakes import FakeEngine
-from screens import Screen, Site, running_app, running_site, settings_for, still, wait_for
+from fakes import FakeEngine, still
+from screens import Screen, Site, running_app, running_site, settings_for, wait_for
 from services import running_service
 
 

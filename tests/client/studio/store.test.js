@@ -335,7 +335,7 @@ test('a model is found by its name, by an alias, and by no name at all', () => {
     assert.equal(store.model('three'), null);
 });
 
-test('while nothing is on offer the pauses grow, up to half a minute', async () => {
+async function openedWithoutService() {
     const all = made();
     all.answers.set('/models', new Error('the inference service is unavailable'));
     all.answers.set('/state?subscribers=0', { inference: { serving: false } });
@@ -343,6 +343,11 @@ test('while nothing is on offer the pauses grow, up to half a minute', async () 
     all.feed.open();
     all.environment.socket.accept();
     await settle();
+    return all;
+}
+
+test('while nothing is on offer the pauses grow, up to half a minute', async () => {
+    const all = await openedWithoutService();
 
     await pass(all, 600);
 
@@ -351,13 +356,7 @@ test('while nothing is on offer the pauses grow, up to half a minute', async () 
 });
 
 test('as soon as the service is told to serve, what it offers is asked for', async () => {
-    const all = made();
-    all.answers.set('/models', new Error('the inference service is unavailable'));
-    all.answers.set('/state?subscribers=0', { inference: { serving: false } });
-    all.environment.randomValue = 0.99;
-    all.feed.open();
-    all.environment.socket.accept();
-    await settle();
+    const all = await openedWithoutService();
     await pass(all, 60);
 
     all.answers.set('/models', { models: [model('m')], default: 'm' });
